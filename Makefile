@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python manage.py
+HOST ?= 127.0.0.1:8000
+
+.PHONY: help setup run demo test lint format bench bench-million faults clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+setup: $(VENV)/.ready ## Make the virtual environment with the tested versions
+
+run: setup ## Web server and workers on http://127.0.0.1:8000 (HOST=… for another)
+	$(RUN) up $(HOST)
+
+demo: setup ## Process a sample catalogue for real, from local pictures
+	$(RUN) demo
+
+test: setup ## The whole test suite, with real servers
+	$(BIN)/python -m pytest
+
+lint: setup ## Style, types, import laws, Django's own checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(RUN) makemigrations --check --dry-run
+
+format: setup ## Rewrite the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove the environment and all local data
+	rm -rf $(VENV) var

@@ -1,0 +1,8 @@
+"""The one Django application of the project."""
+
+from django.apps import AppConfig
+
+
+class ImageprocConfig(AppConfig):
+    name = "imageproc"
+    verbose_name = "Image processing"

@@ -1,0 +1,143 @@
+"""What can go wrong with an image, as values.
+
+A fault is a stable code, a sentence for the person who owns the catalogue, a remedy where there is
+one, and the retry decision. The rooms of the pipeline *return* faults; nothing is retried or given
+up anywhere but by reading ``permanent``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an image was not done.
+
+    ``code``: stable, snake_case, safe as a metric label. ``message``: one plain sentence.
+    ``remedy``: what the reader can do, or "". ``permanent``: no retry can help.
+    ``retry_after``: seconds the other side asked us to wait, or None. ``detail``: for operators
+    and logs; never a secret, never a URL's query.
+    """
+
+    code: str
+    message: str
+    remedy: str = ""
+    permanent: bool = True
+    retry_after: float | None = None
+    detail: str = ""
+
+    def because(self, detail: str, *, retry_after: float | None = None) -> Fault:
+        """The same fault with what was seen this time."""
+        return replace(self, detail=detail[:500], retry_after=retry_after)
+
+    @property
+    def sentence(self) -> str:
+        """Message and remedy, as one line of text."""
+        return f"{self.message} {self.remedy}".strip()
+
+
+def _permanent(code: str, message: str, remedy: str = "") -> Fault:
+    return Fault(code, message, remedy, permanent=True)
+
+
+def _transient(code: str, message: str, remedy: str = "") -> Fault:
+    return Fault(code, message, remedy, permanent=False)
+
+
+# The address, judged before anything is dialled.
+URL_INVALID = _permanent(
+    "url_invalid", "This is not a web address we can read.", "Use a full http:// or https:// link."
+)
+ADDRESS_FORBIDDEN = _permanent(
+    "address_forbidden",
+    "The link leads to a private or reserved network address.",
+    "Use a link that is reachable from the public internet.",
+)
+PORT_FORBIDDEN = _permanent(
+    "port_forbidden", "The link uses a network port that is not allowed.", "Use port 80 or 443."
+)
+# The network.
+DNS_FAILED = _transient(
+    "dns_failed", "The host name could not be found.", "Check the spelling of the link's host."
+)
+CONNECT_FAILED = _transient("connect_failed", "The host did not accept the connection.")
+TLS_FAILED = _permanent(
+    "tls_failed",
+    "The host's security certificate is not valid.",
+    "Ask the host's owner to renew it.",
+)
+FETCH_TIMEOUT = _transient("fetch_timeout", "The host took too long to send the image.")
+FETCH_INTERRUPTED = _transient(
+    "fetch_interrupted", "The connection broke before the image was whole."
+)
+TOO_MANY_REDIRECTS = _permanent(
+    "too_many_redirects", "The link forwards too many times.", "Use the image's final address."
+)
+# The host's answer.
+NOT_FOUND = _permanent(
+    "not_found", "The host says that there is no such image.", "Check the link in a browser."
+)
+ACCESS_DENIED = _permanent(
+    "access_denied",
+    "The host refuses to show this image.",
+    "Check that the link is public and needs no sign-in.",
+)
+HTTP_REFUSED = _permanent("http_refused", "The host refused the request.")
+HOST_BUSY = _transient("host_busy", "The host asked us to slow down.")
+HOST_ERROR = _transient("host_error", "The host failed to answer the request.")
+TOO_LARGE = _permanent(
+    "too_large", "The file is larger than the limit.", "Upload a smaller version of the image."
+)
+EMPTY_BODY = _permanent("empty_body", "The host sent an empty file.")
+HTML_NOT_IMAGE = _permanent(
+    "html_not_image",
+    "The host answered with an HTML page, not an image.",
+    "Check that the link is public and points at the picture itself.",
+)
+# The file.
+NOT_AN_IMAGE = _permanent(
+    "not_an_image", "The file is not an image.", "Check that the link points at the picture itself."
+)
+FORMAT_UNSUPPORTED = _permanent(
+    "format_unsupported",
+    "This kind of file is not supported.",
+    "Use JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF or HEIC.",
+)
+TOO_MANY_PIXELS = _permanent(
+    "too_many_pixels", "The image has more pixels than the limit.", "Use a smaller version of it."
+)
+TOO_COMPLEX = _permanent(
+    "too_complex",
+    "The image is built in a way that costs too much to open.",
+    "Save it again as an ordinary JPEG or PNG.",
+)
+IMAGE_TRUNCATED = _permanent(
+    "image_truncated", "The image file is cut off.", "Upload the whole file to the host again."
+)
+IMAGE_CORRUPT = _permanent(
+    "image_corrupt", "The image file is damaged.", "Export the image again and replace the file."
+)
+TOO_SLOW = _permanent(
+    "too_slow",
+    "The image took too long to process.",
+    "Save it again as an ordinary JPEG or PNG.",
+)
+# Our side.
+STORAGE_FAILED = _transient("storage_failed", "The result could not be stored.")
+WORKER_DIED = _permanent(
+    "worker_died",
+    "Processing this image stopped the worker three times.",
+    "Save it again as an ordinary JPEG or PNG.",
+)
+INTERNAL = _transient("internal", "Something went wrong on our side.")
+CANCELLED = _permanent("cancelled", "The request was cancelled before this image was done.")
+
+CATALOGUE: dict[str, Fault] = {
+    value.code: value for value in list(globals().values()) if isinstance(value, Fault)
+}
+
+
+def by_code(code: str) -> Fault:
+    """The fault of a stored ``code``; a code of an older version reads as INTERNAL."""
+    return CATALOGUE.get(code, INTERNAL)
