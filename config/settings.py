@@ -37,7 +37,7 @@ PRODUCTION = bool(env.str("SECRET_KEY", ""))
 SECRET_KEY = env.str("SECRET_KEY", "") or _laptop_secret()
 DEBUG = env.bool("DEBUG", not PRODUCTION)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 # The address that output URLs and webhooks name; "" takes it from the upload's own request.
 PUBLIC_URL = env.str("PUBLIC_URL", "").rstrip("/")
 # Requests without a key act as the user "local". Only for a laptop: see imageproc/checks.py.
@@ -162,7 +162,7 @@ STORAGES: dict[str, Any] = {
 }
 
 # --- What may be dialled (imageproc/pipeline/outbound.py) ----------------------------------------
-OUTBOUND_ALLOW_CIDRS = env.list("OUTBOUND_ALLOW_CIDRS", [])
+OUTBOUND_ALLOW_CIDRS: list[str] = env.list("OUTBOUND_ALLOW_CIDRS", [])
 OUTBOUND_ALLOW_PORTS = env.list("OUTBOUND_ALLOW_PORTS", ["80", "443"], subcast=int)
 
 # --- Budgets ------------------------------------------------------------------------------------

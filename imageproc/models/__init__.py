@@ -1,0 +1,32 @@
+"""The truth of the service: tables, what may stand in them, and the changes of state."""
+
+from imageproc.models.apikey import ApiKey
+from imageproc.models.heartbeat import ClusterHeartbeat
+from imageproc.models.image import ImageStatus, ProductImage
+from imageproc.models.product import Product
+from imageproc.models.request import Priority, ProcessingRequest, RequestStatus
+from imageproc.models.switch import Switch
+from imageproc.models.tally import FailureTally
+from imageproc.models.webhook import (
+    DeliveryStatus,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookSecret,
+)
+
+__all__ = [
+    "ApiKey",
+    "ClusterHeartbeat",
+    "DeliveryStatus",
+    "FailureTally",
+    "ImageStatus",
+    "Priority",
+    "ProcessingRequest",
+    "Product",
+    "ProductImage",
+    "RequestStatus",
+    "Switch",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookSecret",
+]

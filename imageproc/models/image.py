@@ -1,0 +1,210 @@
+"""One image of one product: the unit that is claimed, processed once, and never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from imageproc.models.ids import uuid7
+from imageproc.models.product import Product
+from imageproc.models.request import ProcessingRequest, RequestStatus
+
+
+class ImageStatus(models.TextChoices):
+    PENDING = "PENDING"
+    PROCESSING = "PROCESSING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+# An image whose worker died this often is not tried again.
+MAX_LOSSES = 3
+
+
+class ImageQuerySet(models.QuerySet["ProductImage"]):
+    """What can be asked of images, and the changes of state that need no outcome."""
+
+    def due(self) -> ImageQuerySet:
+        """May be claimed now."""
+        return self.filter(status=ImageStatus.PENDING, next_attempt_at__lte=Now())
+
+    def of_running_requests(self) -> ImageQuerySet:
+        return self.filter(request__status=RequestStatus.PROCESSING)
+
+    def suspects(self) -> ImageQuerySet:
+        """Their worker died: claimed alone, so that the next death takes no neighbour along."""
+        return self.due().filter(lost_count__gt=0)
+
+    def expired(self) -> ImageQuerySet:
+        """Claimed, and the lease ran out: the worker is dead, or as good as dead."""
+        return self.filter(status=ImageStatus.PROCESSING, lease_until__lt=Now())
+
+    def lease(self, ids: Collection[UUID], lease_id: UUID, seconds: int) -> int:
+        """PENDING → PROCESSING, the attempt counted before it is made. Rows taken."""
+        return self.filter(id__in=ids, status=ImageStatus.PENDING).update(
+            status=ImageStatus.PROCESSING,
+            lease_id=lease_id,
+            lease_until=Now() + timedelta(seconds=seconds),
+            attempts=F("attempts") + 1,
+        )
+
+    def renew(self, lease_ids: Iterable[UUID], seconds: int) -> int:
+        """Keep what is in hand for ``seconds`` more. Rows still held."""
+        return self.filter(status=ImageStatus.PROCESSING, lease_id__in=list(lease_ids)).update(
+            lease_until=Now() + timedelta(seconds=seconds)
+        )
+
+    def hand_back(self, ids: Collection[UUID], lease_ids: Collection[UUID]) -> int:
+        """Claimed but not begun, or stopped on purpose: free at once, the attempt uncounted."""
+        return self.filter(
+            id__in=ids, status=ImageStatus.PROCESSING, lease_id__in=list(lease_ids)
+        ).update(
+            status=ImageStatus.PENDING,
+            lease_id=None,
+            lease_until=None,
+            next_attempt_at=Now(),
+            attempts=F("attempts") - 1,
+        )
+
+    def return_lost(self, ids: Collection[UUID]) -> int:
+        """Expired → PENDING, the loss counted; those lost MAX_LOSSES times are left for
+        the caller to fail."""
+        return (
+            self.expired()
+            .filter(id__in=ids, lost_count__lt=MAX_LOSSES - 1)
+            .update(
+                status=ImageStatus.PENDING,
+                lease_id=None,
+                lease_until=None,
+                next_attempt_at=Now(),
+                lost_count=F("lost_count") + 1,
+            )
+        )
+
+
+class ProductImage(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    product = models.ForeignKey(Product, models.CASCADE, related_name="images", db_index=False)
+    request = models.ForeignKey(
+        ProcessingRequest, models.CASCADE, related_name="images", db_index=False
+    )
+    # The place in the product's cell, from 1.
+    position = models.PositiveSmallIntegerField()
+    input_url = models.TextField()
+    # The URL's host and port: what fairness and the reports group by.
+    host = models.CharField(max_length=255)
+
+    status = models.CharField(max_length=10, choices=ImageStatus, default=ImageStatus.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lost_count = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(db_default=Now())
+    # The fence: only the holder of this lease may write the outcome.
+    lease_id = models.UUIDField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    # The last fault (imageproc.faults); both "" where none.
+    error_code = models.CharField(max_length=40, blank=True, default="")
+    error_message = models.CharField(max_length=500, blank=True, default="")
+    # [{"at": ISO 8601, "code": …, "detail": …, "ms": …}] of the attempts that failed.
+    attempt_log = models.JSONField(default=list, blank=True)
+
+    # Storage keys.
+    original_key = models.CharField(max_length=512, blank=True, default="")
+    output_key = models.CharField(max_length=512, blank=True, default="")
+    # Bytes, pixels, lower-case hex, milliseconds.
+    input_size = models.PositiveIntegerField(null=True, blank=True)
+    output_size = models.PositiveIntegerField(null=True, blank=True)
+    width = models.PositiveIntegerField(null=True, blank=True)
+    height = models.PositiveIntegerField(null=True, blank=True)
+    source_sha256 = models.CharField(max_length=64, blank=True, default="")
+    output_sha256 = models.CharField(max_length=64, blank=True, default="")
+    content_type = models.CharField(max_length=40, blank=True, default="")
+    kept_original = models.BooleanField(default=False)
+    fetch_ms = models.PositiveIntegerField(null=True, blank=True)
+    compress_ms = models.PositiveIntegerField(null=True, blank=True)
+    store_ms = models.PositiveIntegerField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ImageQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(name="image_position", fields=("product", "position")),
+            models.CheckConstraint(
+                name="image_status_known", condition=Q(status__in=ImageStatus.values)
+            ),
+            models.CheckConstraint(
+                name="image_lease_while_processing",
+                condition=Q(
+                    status=ImageStatus.PROCESSING,
+                    lease_id__isnull=False,
+                    lease_until__isnull=False,
+                )
+                | (
+                    ~Q(status=ImageStatus.PROCESSING)
+                    & Q(lease_id__isnull=True, lease_until__isnull=True)
+                ),
+            ),
+            models.CheckConstraint(
+                name="image_completed_is_whole",
+                condition=~Q(status=ImageStatus.COMPLETED)
+                | (
+                    Q(output_size__gt=0, width__gt=0, height__gt=0, error_code="")
+                    & ~Q(output_key="")
+                    & ~Q(output_sha256="")
+                ),
+            ),
+            models.CheckConstraint(
+                name="image_failed_has_reason",
+                condition=~Q(status=ImageStatus.FAILED) | ~Q(error_code=""),
+            ),
+        )
+        indexes = (
+            # Pages, reports and the output CSV: the images of a request in file order.
+            models.Index(name="image_in_order", fields=("request", "id")),
+            # The claim.
+            models.Index(
+                name="image_to_claim",
+                fields=("request", "next_attempt_at", "id"),
+                condition=Q(status=ImageStatus.PENDING),
+            ),
+            models.Index(
+                name="image_suspect",
+                fields=("next_attempt_at",),
+                condition=Q(status=ImageStatus.PENDING, lost_count__gt=0),
+            ),
+            # The sweeper.
+            models.Index(
+                name="image_leased",
+                fields=("lease_until",),
+                condition=Q(status=ImageStatus.PROCESSING),
+            ),
+            # Renewal and the fence.
+            models.Index(
+                name="image_by_lease",
+                fields=("lease_id",),
+                condition=Q(status=ImageStatus.PROCESSING),
+            ),
+            # Failures by reason.
+            models.Index(
+                name="image_failed",
+                fields=("request", "error_code", "id"),
+                condition=Q(status=ImageStatus.FAILED),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.product_id}/{self.position}"
+
+    @property
+    def compression_ratio(self) -> float | None:
+        """Output bytes over input bytes: 0.1 is a tenth of the size."""
+        if not self.input_size or self.output_size is None:
+            return None
+        return round(self.output_size / self.input_size, 4)

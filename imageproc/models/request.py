@@ -1,0 +1,256 @@
+"""One uploaded CSV and its way to the output CSV."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from imageproc.models.ids import uuid7
+
+
+class RequestStatus(models.TextChoices):
+    PENDING = "PENDING"
+    PROCESSING = "PROCESSING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+FINAL = (RequestStatus.COMPLETED, RequestStatus.FAILED, RequestStatus.CANCELLED)
+
+
+class Priority(models.TextChoices):
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
+    """Every change of a request's state. Each is one conditional UPDATE; a False or 0 says that
+    the row was not in the state that the change needs, and that nothing was written."""
+
+    def owned_by(self, owner_id: int) -> RequestQuerySet:
+        return self.filter(owner_id=owner_id)
+
+    def open(self) -> RequestQuerySet:
+        """Still to be finished."""
+        return self.filter(status__in=[RequestStatus.PENDING, RequestStatus.PROCESSING])
+
+    def settled(self) -> RequestQuerySet:
+        """PROCESSING with every image in a final state: ready for the output CSV."""
+        return self.filter(
+            status=RequestStatus.PROCESSING,
+            total_images=F("completed_images") + F("failed_images") + F("cancelled_images"),
+        )
+
+    def ingest_due(self) -> RequestQuerySet:
+        """Rows of the CSV are still missing and nobody is writing them."""
+        return self.open().filter(
+            Q(ingest_lease_until=None) | Q(ingest_lease_until__lt=Now()), ingested_at=None
+        )
+
+    def lease_ingest(self, request_id: UUID, seconds: int) -> bool:
+        """Take the writing of the rows, PENDING → PROCESSING, unless another holds it."""
+        return (
+            self.ingest_due()
+            .filter(id=request_id)
+            .update(
+                status=RequestStatus.PROCESSING,
+                started_at=models.functions.Coalesce("started_at", Now()),
+                ingest_lease_until=Now() + timedelta(seconds=seconds),
+            )
+            == 1
+        )
+
+    def advance_ingest(self, request_id: UUID, *, old: int, new: int, seconds: int) -> bool:
+        """Move the cursor of the ingest; False when another moved it first."""
+        return (
+            self.filter(
+                id=request_id, status=RequestStatus.PROCESSING, ingested_products=old
+            ).update(ingested_products=new, ingest_lease_until=Now() + timedelta(seconds=seconds))
+            == 1
+        )
+
+    def finish_ingest(self, request_id: UUID) -> bool:
+        return (
+            self.filter(
+                id=request_id, ingested_at=None, ingested_products=F("total_products")
+            ).update(ingested_at=Now(), ingest_lease_until=None)
+            == 1
+        )
+
+    def release_ingest(self, request_id: UUID) -> bool:
+        """Hand the ingest back at once, for the next worker."""
+        return self.filter(id=request_id, ingested_at=None).update(ingest_lease_until=None) == 1
+
+    def settle(self, request_id: UUID, *, output_csv: str) -> bool:
+        """PROCESSING → COMPLETED, or FAILED when no image succeeded; only once, only settled."""
+        return (
+            self.settled()
+            .filter(id=request_id)
+            .update(
+                status=models.Case(
+                    models.When(completed_images__gt=0, then=models.Value(RequestStatus.COMPLETED)),
+                    default=models.Value(RequestStatus.FAILED),
+                ),
+                error_message=models.Case(
+                    models.When(completed_images__gt=0, then=models.Value("")),
+                    default=models.Value("None of the images could be processed."),
+                ),
+                output_csv=output_csv,
+                completed_at=Now(),
+            )
+            == 1
+        )
+
+    def fail(self, request_id: UUID, message: str) -> bool:
+        """End a request that cannot go on at all (its stored CSV is gone)."""
+        return (
+            self.open()
+            .filter(id=request_id)
+            .update(status=RequestStatus.FAILED, error_message=message, completed_at=Now())
+            == 1
+        )
+
+    def cancel(self, request_id: UUID) -> bool:
+        """PENDING or PROCESSING → CANCELLED; its images follow in batches."""
+        return (
+            self.open()
+            .filter(id=request_id)
+            .update(
+                status=RequestStatus.CANCELLED,
+                error_message="The request was cancelled.",
+                completed_at=Now(),
+            )
+            == 1
+        )
+
+    def reopen(self, request_id: UUID, *, failed: int) -> bool:
+        """COMPLETED or FAILED → PROCESSING with ``failed`` images to be tried again."""
+        return (
+            self.filter(
+                id=request_id,
+                failed_images__gte=failed,
+                status__in=[
+                    RequestStatus.PROCESSING,
+                    RequestStatus.COMPLETED,
+                    RequestStatus.FAILED,
+                ],
+            ).update(
+                status=RequestStatus.PROCESSING,
+                failed_images=F("failed_images") - failed,
+                error_message="",
+                completed_at=None,
+            )
+            == 1
+        )
+
+
+class ProcessingRequest(models.Model):
+    """Totals are counters, moved in the transaction that moves the rows they count."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="requests")
+    file_name = models.CharField(max_length=255)
+    # Storage keys. The output's is "" until it was written whole.
+    input_csv = models.CharField(max_length=512)
+    output_csv = models.CharField(max_length=512, blank=True)
+    # imageproc.sheet.SheetFormat as a dict: how to read the input again and write it back.
+    sheet = models.JSONField(default=dict)
+    status = models.CharField(max_length=10, choices=RequestStatus, default=RequestStatus.PENDING)
+    priority = models.CharField(max_length=6, choices=Priority, default=Priority.NORMAL)
+    # imageproc.pipeline.compress.Recipe as a dict.
+    recipe = models.JSONField(default=dict)
+    store_originals = models.BooleanField(default=False)
+
+    total_products = models.PositiveIntegerField()
+    total_images = models.PositiveIntegerField()
+    ingested_products = models.PositiveIntegerField(default=0)
+    completed_images = models.PositiveIntegerField(default=0)
+    failed_images = models.PositiveIntegerField(default=0)
+    cancelled_images = models.PositiveIntegerField(default=0)
+    bytes_in = models.PositiveBigIntegerField(default=0)
+    bytes_out = models.PositiveBigIntegerField(default=0)
+
+    # Where the service was reached: the stem of output URLs.
+    base_url = models.CharField(max_length=255)
+    webhook_url = models.CharField(max_length=2048, blank=True)
+    error_message = models.CharField(max_length=500, blank=True)
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
+    # SHA-256 of what came with the key: another body under the same key is refused.
+    idempotency_digest = models.CharField(max_length=64, blank=True)
+
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True, blank=True)
+    ingest_lease_until = models.DateTimeField(null=True, blank=True)
+    ingested_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    last_served_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RequestQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                name="request_status_known", condition=Q(status__in=RequestStatus.values)
+            ),
+            models.CheckConstraint(
+                name="request_priority_known", condition=Q(priority__in=Priority.values)
+            ),
+            models.CheckConstraint(
+                name="request_counts_within_total",
+                condition=Q(
+                    total_images__gte=F("completed_images")
+                    + F("failed_images")
+                    + F("cancelled_images")
+                ),
+            ),
+            models.CheckConstraint(
+                name="request_ingest_within_total",
+                condition=Q(total_products__gte=F("ingested_products")),
+            ),
+            models.CheckConstraint(
+                name="request_final_has_end",
+                condition=Q(status__in=FINAL, completed_at__isnull=False)
+                | (~Q(status__in=FINAL) & Q(completed_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="request_completed_has_output",
+                condition=~Q(status=RequestStatus.COMPLETED)
+                | (Q(completed_images__gt=0) & ~Q(output_csv="")),
+            ),
+            models.UniqueConstraint(
+                name="request_idempotency_key", fields=("owner", "idempotency_key")
+            ),
+        )
+        indexes = (
+            models.Index(name="request_owner_newest", fields=("owner", "-id")),
+            models.Index(
+                name="request_to_serve",
+                fields=("last_served_at",),
+                condition=Q(status=RequestStatus.PROCESSING),
+            ),
+            models.Index(
+                name="request_to_ingest",
+                fields=("ingest_lease_until",),
+                condition=Q(ingested_at__isnull=True),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.file_name} ({self.id})"
+
+    @property
+    def processed_images(self) -> int:
+        """Images in a final state."""
+        return self.completed_images + self.failed_images + self.cancelled_images
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
