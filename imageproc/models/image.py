@@ -89,6 +89,8 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
 
 
 class ProductImage(models.Model):
+    """Defaults are the database's, so that the ingest copies only what a row has of its own."""
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     product = models.ForeignKey(Product, models.CASCADE, related_name="images", db_index=False)
     request = models.ForeignKey(
@@ -100,32 +102,32 @@ class ProductImage(models.Model):
     # The URL's host and port: what fairness and the reports group by.
     host = models.CharField(max_length=255)
 
-    status = models.CharField(max_length=10, choices=ImageStatus, default=ImageStatus.PENDING)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    lost_count = models.PositiveSmallIntegerField(default=0)
+    status = models.CharField(max_length=10, choices=ImageStatus, db_default=ImageStatus.PENDING)
+    attempts = models.PositiveSmallIntegerField(db_default=0)
+    lost_count = models.PositiveSmallIntegerField(db_default=0)
     next_attempt_at = models.DateTimeField(db_default=Now())
     # The fence: only the holder of this lease may write the outcome.
     lease_id = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
 
     # The last fault (imageproc.faults); both "" where none.
-    error_code = models.CharField(max_length=40, blank=True, default="")
-    error_message = models.CharField(max_length=500, blank=True, default="")
+    error_code = models.CharField(max_length=40, blank=True, db_default="")
+    error_message = models.CharField(max_length=500, blank=True, db_default="")
     # [{"at": ISO 8601, "code": …, "detail": …, "ms": …}] of the attempts that failed.
-    attempt_log = models.JSONField(default=list, blank=True)
+    attempt_log = models.JSONField(db_default=models.Value([], models.JSONField()), blank=True)
 
     # Storage keys.
-    original_key = models.CharField(max_length=512, blank=True, default="")
-    output_key = models.CharField(max_length=512, blank=True, default="")
+    original_key = models.CharField(max_length=512, blank=True, db_default="")
+    output_key = models.CharField(max_length=512, blank=True, db_default="")
     # Bytes, pixels, lower-case hex, milliseconds.
     input_size = models.PositiveIntegerField(null=True, blank=True)
     output_size = models.PositiveIntegerField(null=True, blank=True)
     width = models.PositiveIntegerField(null=True, blank=True)
     height = models.PositiveIntegerField(null=True, blank=True)
-    source_sha256 = models.CharField(max_length=64, blank=True, default="")
-    output_sha256 = models.CharField(max_length=64, blank=True, default="")
-    content_type = models.CharField(max_length=40, blank=True, default="")
-    kept_original = models.BooleanField(default=False)
+    source_sha256 = models.CharField(max_length=64, blank=True, db_default="")
+    output_sha256 = models.CharField(max_length=64, blank=True, db_default="")
+    content_type = models.CharField(max_length=40, blank=True, db_default="")
+    kept_original = models.BooleanField(db_default=False)
     fetch_ms = models.PositiveIntegerField(null=True, blank=True)
     compress_ms = models.PositiveIntegerField(null=True, blank=True)
     store_ms = models.PositiveIntegerField(null=True, blank=True)

