@@ -25,7 +25,7 @@ def insert_rows(
             prepare = _preparers(model, fields)
             cursor.executemany(
                 f"INSERT INTO {_table(model)} ({columns}) VALUES ({marks})",  # noqa: S608
-                (
+                [
                     [
                         value if p is None else p(value)
                         for p, value in zip(prepare, row, strict=True)

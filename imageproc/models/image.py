@@ -72,6 +72,20 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
             attempts=F("attempts") - 1,
         )
 
+    def open(self) -> ImageQuerySet:
+        """Not in a final state."""
+        return self.filter(status__in=[ImageStatus.PENDING, ImageStatus.PROCESSING])
+
+    def cancel(self, ids: Collection[UUID]) -> int:
+        """PENDING or PROCESSING → CANCELLED; a worker that holds one writes nothing any more."""
+        return (
+            self.open()
+            .filter(id__in=ids)
+            .update(
+                status=ImageStatus.CANCELLED, lease_id=None, lease_until=None, finished_at=Now()
+            )
+        )
+
     def return_lost(self, ids: Collection[UUID]) -> int:
         """Expired → PENDING, the loss counted; those lost MAX_LOSSES times are left for
         the caller to fail."""

@@ -48,45 +48,56 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
             total_images=F("completed_images") + F("failed_images") + F("cancelled_images"),
         )
 
-    def ingest_due(self) -> RequestQuerySet:
-        """Rows of the CSV are still missing and nobody is writing them."""
-        return self.open().filter(
-            Q(ingest_lease_until=None) | Q(ingest_lease_until__lt=Now()), ingested_at=None
-        )
+    def free(self) -> RequestQuerySet:
+        """No control task (ingest, completion, cancellation) holds the request now."""
+        return self.filter(Q(lease_until=None) | Q(lease_until__lt=Now()))
 
-    def lease_ingest(self, request_id: UUID, seconds: int) -> bool:
-        """Take the writing of the rows, PENDING → PROCESSING, unless another holds it."""
+    def to_ingest(self) -> RequestQuerySet:
+        """Rows of the CSV are still missing."""
+        return self.open().filter(ingested_at=None)
+
+    def to_cancel(self) -> RequestQuerySet:
+        """Cancelled, with images that have not heard of it."""
+        done = F("completed_images") + F("failed_images") + F("cancelled_images")
+        return self.filter(status=RequestStatus.CANCELLED, total_images__gt=done)
+
+    def hold(self, request_id: UUID, seconds: float) -> bool:
+        """Take the request for one control task, unless another holds it."""
+        held = self.free().filter(id=request_id)
+        return held.update(lease_until=Now() + timedelta(seconds=seconds)) == 1
+
+    def extend(self, request_id: UUID, seconds: float) -> None:
+        """Go on holding the request; also "not before", for the next try after a fault."""
+        self.filter(id=request_id).update(lease_until=Now() + timedelta(seconds=seconds))
+
+    def release(self, request_id: UUID) -> None:
+        """Hand the request to the next control task at once."""
+        self.filter(id=request_id).update(lease_until=None)
+
+    def start(self, request_id: UUID) -> bool:
+        """PENDING → PROCESSING: its images may be claimed as they are written."""
         return (
-            self.ingest_due()
-            .filter(id=request_id)
-            .update(
-                status=RequestStatus.PROCESSING,
-                started_at=models.functions.Coalesce("started_at", Now()),
-                ingest_lease_until=Now() + timedelta(seconds=seconds),
+            self.filter(id=request_id, status=RequestStatus.PENDING).update(
+                status=RequestStatus.PROCESSING, started_at=Now()
             )
             == 1
         )
 
-    def advance_ingest(self, request_id: UUID, *, old: int, new: int, seconds: int) -> bool:
-        """Move the cursor of the ingest; False when another moved it first."""
+    def advance_ingest(self, request_id: UUID, *, old: int, new: int, seconds: float) -> bool:
+        """Move the cursor of the ingest; False when another moved it, or the request ended."""
+        here = self.filter(id=request_id, status=RequestStatus.PROCESSING, ingested_products=old)
         return (
-            self.filter(
-                id=request_id, status=RequestStatus.PROCESSING, ingested_products=old
-            ).update(ingested_products=new, ingest_lease_until=Now() + timedelta(seconds=seconds))
-            == 1
+            here.update(ingested_products=new, lease_until=Now() + timedelta(seconds=seconds)) == 1
         )
 
     def finish_ingest(self, request_id: UUID) -> bool:
-        return (
-            self.filter(
-                id=request_id, ingested_at=None, ingested_products=F("total_products")
-            ).update(ingested_at=Now(), ingest_lease_until=None)
-            == 1
-        )
+        whole = self.filter(id=request_id, ingested_at=None, ingested_products=F("total_products"))
+        return whole.update(ingested_at=Now(), lease_until=None) == 1
 
-    def release_ingest(self, request_id: UUID) -> bool:
-        """Hand the ingest back at once, for the next worker."""
-        return self.filter(id=request_id, ingested_at=None).update(ingest_lease_until=None) == 1
+    def count_cancelled(self, request_id: UUID) -> bool:
+        """Every image that is neither done nor failed is cancelled, written or not."""
+        cancelled = F("total_images") - F("completed_images") - F("failed_images")
+        return self.to_cancel().filter(id=request_id).update(cancelled_images=cancelled) == 1
 
     def settle(self, request_id: UUID, *, output_csv: str) -> bool:
         """PROCESSING → COMPLETED, or FAILED when no image succeeded; only once, only settled."""
@@ -187,7 +198,8 @@ class ProcessingRequest(models.Model):
 
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
-    ingest_lease_until = models.DateTimeField(null=True, blank=True)
+    # A control task (ingest, completion, cancellation) holds the request until then.
+    lease_until = models.DateTimeField(null=True, blank=True)
     ingested_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     last_served_at = models.DateTimeField(null=True, blank=True)
@@ -238,7 +250,7 @@ class ProcessingRequest(models.Model):
             ),
             models.Index(
                 name="request_to_ingest",
-                fields=("ingest_lease_until",),
+                fields=("lease_until",),
                 condition=Q(ingested_at__isnull=True),
             ),
         )

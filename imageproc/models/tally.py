@@ -1,8 +1,26 @@
 """How many images of a request failed, by reason and host."""
 
+from uuid import UUID
+
 from django.db import models
+from django.db.models import F
 
 from imageproc.models.request import ProcessingRequest
+
+
+class TallyQuerySet(models.QuerySet["FailureTally"]):
+    def add(self, request_id: UUID, error_code: str, host: str, images: int) -> None:
+        """Count ``images`` more failures; inside a transaction that holds the request's row, so
+        that two writers cannot both find the tally missing."""
+        of = {"request_id": request_id, "error_code": error_code, "host": host}
+        if not self.filter(**of).update(images=F("images") + images):
+            self.create(**of, images=images)
+
+    def take_back(self, request_id: UUID, error_code: str, host: str, images: int) -> None:
+        """``images`` failures are to be tried again."""
+        of = self.filter(request_id=request_id, error_code=error_code, host=host)
+        if not of.filter(images__gt=images).update(images=F("images") - images):
+            of.delete()
 
 
 class FailureTally(models.Model):
@@ -12,6 +30,8 @@ class FailureTally(models.Model):
     error_code = models.CharField(max_length=40)
     host = models.CharField(max_length=255)
     images = models.PositiveIntegerField()
+
+    objects = TallyQuerySet.as_manager()
 
     class Meta:
         constraints = (
