@@ -1,0 +1,37 @@
+"""CSV bytes to rows or line-numbered errors, and rows back to CSV. Pure: no Django, no network.
+
+``read`` validates a new file, ``rows`` reads an accepted one again, ``write_output`` and
+``write_rows`` write it with results, or a part of it.
+"""
+
+from imageproc.sheet.dialect import SheetFormat
+from imageproc.sheet.errors import LineError, SheetChangedError
+from imageproc.sheet.hosts import Problem
+from imageproc.sheet.read import Limits, Row, Sheet, read, rows
+from imageproc.sheet.summary import Summary
+from imageproc.sheet.urls import MAX_URL, Policy, Url, check_url, host_of, join_urls
+from imageproc.sheet.write import OUTPUT_COLUMNS, Outcome, write, write_output, write_rows
+
+__all__ = [
+    "MAX_URL",
+    "OUTPUT_COLUMNS",
+    "Limits",
+    "LineError",
+    "Outcome",
+    "Policy",
+    "Problem",
+    "Row",
+    "Sheet",
+    "SheetChangedError",
+    "SheetFormat",
+    "Summary",
+    "Url",
+    "check_url",
+    "host_of",
+    "join_urls",
+    "read",
+    "rows",
+    "write",
+    "write_output",
+    "write_rows",
+]

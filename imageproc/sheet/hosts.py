@@ -1,0 +1,104 @@
+"""The authority of a URL (RFC 3986 3.2): user, host and port, judged by syntax alone."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+
+import idna
+
+# Lengths of RFC 1035 2.3.4. Underscores do occur in real host names.
+_MAX_HOST = 253
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_BRACKETED = re.compile(r"(\[[^\[\]]*\])(?::(.*))?", re.DOTALL)
+# WHATWG URL, "ends in a number": resolvers read such a host as an IPv4 address.
+_NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_PORT = re.compile(r"[0-9]{1,5}")
+DEFAULT_PORT = {"http": 80, "https": 443}
+
+
+class Problem(NamedTuple):
+    """Why something is refused: a stable code and a plain sentence."""
+
+    code: str
+    message: str
+
+
+class Authority(NamedTuple):
+    """``host``: lower case, ASCII, IPv6 in brackets. ``port``: the scheme's default filled in.
+    ``text``: how it stands in the URL that is fetched."""
+
+    host: str
+    port: int
+    text: str
+
+
+BAD_HOST = Problem("url_host", "The link's host name is not valid.")
+NUMERIC_HOST = Problem(
+    "url_host_numeric",
+    "The link's host is a number that is not a plain IPv4 address. Use the host's name.",
+)
+USERINFO = Problem(
+    "url_userinfo", "The link contains a user name or password. Remove the part before the @."
+)
+BAD_PORT = Problem("url_port", "The link's port is not a number from 1 to 65535.")
+
+
+def parse_authority(text: str, scheme: str) -> Authority | Problem:
+    """Judge what stands between ``//`` and the path. ``scheme``: http or https."""
+    if "@" in text:
+        return USERINFO
+    bracketed = _BRACKETED.fullmatch(text)
+    raw_host, colon, raw_port = text.partition(":")
+    if bracketed:
+        raw_host, raw_port = bracketed[1], bracketed[2] or ""
+        colon = ":" if bracketed[2] is not None else ""
+    port = _port(raw_port) if colon else DEFAULT_PORT[scheme]
+    if not port:
+        return BAD_PORT
+    host = _ipv6(raw_host) if bracketed else _name(raw_host)
+    if isinstance(host, Problem):
+        return host
+    return Authority(host, port, f"{host}:{port}" if colon else host)
+
+
+def _port(text: str) -> int:
+    """0 when it is none."""
+    port = int(text) if _PORT.fullmatch(text) else 0
+    return port if port <= 65535 else 0
+
+
+def _ipv6(bracketed: str) -> str | Problem:
+    inside = bracketed[1:-1]
+    try:
+        if "%" in inside:  # a zone is meaningful on one machine only
+            return BAD_HOST
+        return f"[{ipaddress.IPv6Address(inside)}]"
+    except ValueError:
+        return BAD_HOST
+
+
+def _name(raw: str) -> str | Problem:
+    if len(raw) > _MAX_HOST:
+        return BAD_HOST
+    host = raw.lower()
+    if not host.isascii():
+        try:
+            host = idna.encode(host, uts46=True).decode()
+        except UnicodeError:
+            return BAD_HOST
+    labels = host.split(".")
+    if _NUMERIC.fullmatch(labels[-1] or (labels[-2] if len(labels) > 1 else "")):
+        return _ipv4(host)
+    if len(host) > _MAX_HOST or not all(_LABEL.fullmatch(label) for label in labels):
+        return BAD_HOST
+    return host
+
+
+def _ipv4(host: str) -> str | Problem:
+    """Only the plain dotted quad: octal, hexadecimal and short forms hide where they lead."""
+    try:
+        return str(ipaddress.IPv4Address(host))
+    except ValueError:
+        return NUMERIC_HOST

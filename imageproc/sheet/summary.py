@@ -1,0 +1,58 @@
+"""What a sheet holds, counted while it is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from imageproc.sheet.errors import LineError
+from imageproc.sheet.urls import UrlReader
+
+
+class Summary:
+    """Counters of one reading; complete when the sheet has been read to its end.
+
+    ``rows`` + ``bad_rows`` + ``blank_rows`` = the records read. ``errors``: the first ones;
+    ``error_count``: all of them. The file is accepted if ``ok``.
+    """
+
+    def __init__(self, urls: UrlReader, max_errors: int) -> None:
+        self.rows = 0
+        self.bad_rows = 0
+        self.blank_rows = 0
+        self.errors: list[LineError] = []
+        self.error_count = 0
+        self._max_errors = max_errors
+        self._urls = urls
+
+    def add_error(self, error: LineError) -> None:
+        self.error_count += 1
+        if len(self.errors) < self._max_errors:
+            self.errors.append(error)
+
+    @property
+    def ok(self) -> bool:
+        return not self.error_count
+
+    @property
+    def images(self) -> int:
+        """Valid URLs."""
+        return self._urls.images
+
+    @property
+    def hosts(self) -> Counter[str]:
+        """Valid URLs by host: exact for the first 10,000 hosts."""
+        return self._urls.hosts
+
+    @property
+    def images_elsewhere(self) -> int:
+        """Valid URLs on hosts that ``hosts`` does not list."""
+        return self._urls.images_elsewhere
+
+    @property
+    def duplicate_urls(self) -> int:
+        """Valid URLs that came before in the file; "at least" unless ``duplicates_exact``."""
+        return self._urls.duplicate_urls
+
+    @property
+    def duplicates_exact(self) -> bool:
+        return self._urls.duplicates_exact

@@ -1,0 +1,124 @@
+"""Rows back to CSV: the dialect, encoding and columns that came in.
+
+Every cell is neutralised (``formula``), and reading what was written gives the same cells for any
+text, with the exception of what Windows-1252 cannot hold, which is written as ``?``.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from imageproc.sheet.dialect import SheetFormat, plain
+from imageproc.sheet.formula import neutralise
+from imageproc.sheet.urls import join_urls
+
+OUTPUT_COLUMNS = ("Output Image Urls", "Status", "Error")
+_BLOCK = 1 << 16
+_BOM = {
+    "utf-8": codecs.BOM_UTF8,
+    "utf-16-le": codecs.BOM_UTF16_LE,
+    "utf-16-be": codecs.BOM_UTF16_BE,
+}
+
+
+class Outcome(NamedTuple):
+    """What became of a row. ``urls``: one per input URL, in order, "" where there is no output."""
+
+    urls: Sequence[str]
+    status: str
+    error: str = ""
+
+
+def write(
+    sheet: SheetFormat, header: Sequence[str], rows: Iterable[Sequence[str]]
+) -> Iterator[bytes]:
+    """The CSV file in blocks of about 64 KiB."""
+    if sheet.bom:
+        yield _BOM[sheet.encoding]
+    buffer = _Buffer(sheet.lineterminator)
+    if sheet.sep_line:
+        buffer.write(f"sep={sheet.delimiter}\r\n")
+    # The csv module quotes a cell only for the characters of its own line end: CRLF covers both.
+    writer = csv.writer(buffer, delimiter=sheet.delimiter, lineterminator="\r\n")
+    writer.writerow([neutralise(cell) for cell in header])
+    for row in rows:
+        writer.writerow([neutralise(cell) for cell in row])
+        if buffer.size >= _BLOCK:
+            yield buffer.take().encode(sheet.encoding, "replace")
+    yield buffer.take().encode(sheet.encoding, "replace")
+
+
+def write_output(
+    sheet: SheetFormat, rows: Iterable[tuple[Sequence[str], Outcome]]
+) -> Iterator[bytes]:
+    """The sheet with ``OUTPUT_COLUMNS``, from each row's cells and what became of it."""
+    header, places = _output_header(sheet)
+    return write(sheet, header, (_completed(sheet, len(header), places, *row) for row in rows))
+
+
+def write_rows(
+    sheet: SheetFormat, rows: Iterable[tuple[Sequence[str], Sequence[str]]]
+) -> Iterator[bytes]:
+    """The sheet with some rows only, each with some URLs only: it can be uploaded as it is.
+
+    ``rows``: (cells, the URLs that replace those in the URL column).
+    """
+    return write(sheet, sheet.header, (_with_urls(sheet, *row) for row in rows))
+
+
+class _Buffer:
+    """Where the csv writer writes: one call a row, ending in CRLF."""
+
+    def __init__(self, lineterminator: str) -> None:
+        self._end = lineterminator
+        self._rows: list[str] = []
+        self.size = 0
+
+    def write(self, row: str) -> int:
+        self._rows.append(row if self._end == "\r\n" else row[:-2] + self._end)
+        self.size += len(row)
+        return len(row)
+
+    def take(self) -> str:
+        text = "".join(self._rows)
+        self._rows.clear()
+        self.size = 0
+        return text
+
+
+def _output_header(sheet: SheetFormat) -> tuple[list[str], list[int]]:
+    """(header, where the three output columns are in it).
+
+    A sheet that was an output before has them already: they are filled again, not doubled. A
+    ``Status`` or ``Error`` is taken for ours only to the right of ``Output Image Urls``; without
+    one it is the catalogue's own column and is left alone.
+    """
+    header = list(sheet.header)
+    names = [plain(cell) for cell in header]
+    places: list[int] = []
+    for column in OUTPUT_COLUMNS:
+        candidates = range(places[0] if places else 0, len(names))
+        known = (place for place in candidates if names[place] == plain(column))
+        places.append(next(known, len(header)))
+        if places[-1] == len(header):
+            header.append(column)
+    return header, places
+
+
+def _completed(
+    sheet: SheetFormat, width: int, places: list[int], cells: Sequence[str], outcome: Outcome
+) -> list[str]:
+    row = [*cells, *[""] * (width - len(cells))]
+    values = (join_urls(cells[sheet.urls], outcome.urls), outcome.status, outcome.error)
+    for place, value in zip(places, values, strict=True):
+        row[place] = value
+    return row
+
+
+def _with_urls(sheet: SheetFormat, cells: Sequence[str], urls: Sequence[str]) -> list[str]:
+    row = list(cells)
+    row[sheet.urls] = join_urls(cells[sheet.urls], urls)
+    return row
