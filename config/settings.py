@@ -15,7 +15,7 @@ from environs import Env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
-env.read_env(str(BASE_DIR / ".env"))
+env.read_env(env.str("ENV_FILE", str(BASE_DIR / ".env")), recurse=False)
 
 DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "var"))).resolve()
 DATA_DIR.mkdir(parents=True, exist_ok=True)
@@ -145,6 +145,9 @@ _S3_STORAGE: dict[str, Any] = {
             retries={"max_attempts": 2, "mode": "standard"},
             max_pool_connections=64,
             tcp_keepalive=True,
+            # imageproc.pipeline.store sends a Content-MD5; old servers refuse a CRC beside it.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
         ),
     },
 }
@@ -178,6 +181,13 @@ WORKERS = env.int("WORKERS", len(os.sched_getaffinity(0)))
 # A lost worker's images come back after the lease; living workers renew it in time.
 LEASE_SECONDS = env.int("LEASE_SECONDS", 30)
 MAX_ATTEMPTS = env.int("MAX_ATTEMPTS", 5)
+# A stop gives the tasks in hand this long; a container's own grace period must be 10 s longer.
+DRAIN_SECONDS = env.int("DRAIN_SECONDS", 25)
+# A cluster that takes no due task for this long, though a worker waits, is started again.
+WATCHDOG_SECONDS = env.int("WATCHDOG_SECONDS", 60)
+# What the control cluster calls every TICK_SECONDS, on every host.
+CLUSTER_TICK = "imageproc.tasks.sweep"
+TICK_SECONDS = env.float("TICK_SECONDS", 5.0)
 # Every choice here is measured: docs/adr/0001-django-q2.md.
 Q_CLUSTER: dict[str, Any] = {
     "name": "imageproc",
@@ -200,6 +210,13 @@ Q_CLUSTER: dict[str, Any] = {
 
 # --- API ------------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "imageproc.api.auth.KeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+        "imageproc.api.auth.LocalAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["imageproc.api.auth.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "imageproc.api.problems.exception_handler",
 }

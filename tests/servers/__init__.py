@@ -1,0 +1,1 @@
+"""Real servers on loopback ports for the tests: classes with start, stop, kill, restart."""

@@ -1,0 +1,31 @@
+"""The settings of the test process: the project's own, in an environment of their own.
+
+``TEST_DATABASE=postgres`` runs the tests on a PostgreSQL that starts here; otherwise SQLite.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+# Nothing of the developer's own set-up may leak in: neither .env nor the shell's settings.
+for _name in ("SECRET_KEY", "DEBUG", "PUBLIC_URL", "REDIS_URL", "API_ANONYMOUS", "DATABASE_URL"):
+    os.environ.pop(_name, None)
+for _name in [name for name in os.environ if name.startswith(("S3_", "AWS_", "OUTBOUND_"))]:
+    del os.environ[_name]
+os.environ["ENV_FILE"] = os.devnull
+os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="imageproc-tests-")
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+atexit.register(shutil.rmtree, os.environ["DATA_DIR"], ignore_errors=True)
+
+if os.environ.pop("TEST_DATABASE", "sqlite") == "postgres":
+    from tests.servers.postgres import Postgres
+
+    _postgres = Postgres()
+    _postgres.start()
+    os.environ["DATABASE_URL"] = _postgres.url()
+
+# What a child process loads: the project's settings, in the environment made above.
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+
+from config.settings import *  # noqa: E402, F403
