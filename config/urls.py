@@ -1,6 +1,9 @@
 """Every address of the site."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+urlpatterns = [
+    path("api/", include("imageproc.api.urls")),
+    path("admin/", admin.site.urls),
+]

@@ -48,8 +48,8 @@ def enqueue_complete(request_id: UUID) -> None:
     _enqueue("imageproc.tasks.complete", request_id)
 
 
-def enqueue_cancel(request_id: UUID) -> None:
-    _enqueue("imageproc.tasks.cancel_images", request_id)
+def enqueue_close(request_id: UUID) -> None:
+    _enqueue("imageproc.tasks.close_images", request_id)
 
 
 def enqueue_delivery(delivery_id: UUID) -> None:

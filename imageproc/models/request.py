@@ -56,10 +56,10 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         """Rows of the CSV are still missing."""
         return self.open().filter(ingested_at=None)
 
-    def to_cancel(self) -> RequestQuerySet:
-        """Cancelled, with images that have not heard of it."""
+    def to_close(self) -> RequestQuerySet:
+        """Ended before its images: some have not heard of it."""
         done = F("completed_images") + F("failed_images") + F("cancelled_images")
-        return self.filter(status=RequestStatus.CANCELLED, total_images__gt=done)
+        return self.filter(status__in=FINAL, total_images__gt=done)
 
     def hold(self, request_id: UUID, seconds: float) -> bool:
         """Take the request for one control task, unless another holds it."""
@@ -97,7 +97,7 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
     def count_cancelled(self, request_id: UUID) -> bool:
         """Every image that is neither done nor failed is cancelled, written or not."""
         cancelled = F("total_images") - F("completed_images") - F("failed_images")
-        return self.to_cancel().filter(id=request_id).update(cancelled_images=cancelled) == 1
+        return self.to_close().filter(id=request_id).update(cancelled_images=cancelled) == 1
 
     def settle(self, request_id: UUID, *, output_csv: str) -> bool:
         """PROCESSING → COMPLETED, or FAILED when no image succeeded; only once, only settled."""

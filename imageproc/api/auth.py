@@ -1,0 +1,75 @@
+"""Who calls: an API key, a signed-in user, or, on a laptop, anyone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from imageproc.models import ApiKey
+
+if TYPE_CHECKING:  # the views import this module through the settings
+    from rest_framework.views import APIView
+
+LOCAL_USER = "local"
+# A key's last use is written at most this often: reading must not write.
+USE_SECONDS = 60
+
+
+class KeyAuthentication(BaseAuthentication):
+    """``Authorization: Bearer ip_…`` (RFC 6750, 2.1)."""
+
+    def authenticate(self, request: Request) -> tuple[Any, ApiKey] | None:
+        scheme, _, secret = get_authorization_header(request).decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        key = ApiKey.objects.find(secret.strip())
+        if key is None or not key.owner.is_active:
+            raise AuthenticationFailed("This API key is unknown, expired or revoked.")
+        _note_use(key)
+        return key.owner, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="imageproc"'
+
+
+class LocalAuthentication(BaseAuthentication):
+    """API_ANONYMOUS: everyone is the user "local". imageproc.checks keeps it to loopback."""
+
+    def authenticate(self, request: Request) -> tuple[Any, None] | None:
+        return (local_user(), None) if settings.API_ANONYMOUS else None
+
+
+class HasScope(BasePermission):
+    """A key needs the view's ``scopes[method]``; a user may do all to what is theirs."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if not request.user or not request.user.is_authenticated:
+            return False
+        needed = getattr(view, "scopes", {}).get(request.method, "read")
+        return not isinstance(request.auth, ApiKey) or needed in request.auth.scopes
+
+
+def local_user() -> Any:
+    """The owner of everything where no one signs in; it has no password and cannot sign in."""
+    users = get_user_model().objects
+    user, made = users.get_or_create(username=LOCAL_USER)
+    if made:
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+    return user
+
+
+def _note_use(key: ApiKey) -> None:
+    stale = timezone.now() - timedelta(seconds=USE_SECONDS)
+    recent = Q(last_used_at=None) | Q(last_used_at__lt=stale)
+    ApiKey.objects.filter(recent, id=key.id).update(last_used_at=Now())

@@ -1,0 +1,98 @@
+"""The end of a request: output CSV, final state, webhook, each exactly once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
+from django.db import transaction
+
+from imageproc import report, webhooks
+from imageproc.faults import Fault
+from imageproc.models import ProcessingRequest, ProductImage
+from imageproc.pipeline import store
+
+log = logging.getLogger(__name__)
+HOLD_SECONDS = 30
+RETRY_SECONDS = 10
+CANCEL_BATCH = 2000
+LOST_INPUT = "The uploaded file is no longer on the storage. Upload it again."
+
+
+def complete(request_id: UUID) -> bool:
+    """Write the output CSV of a settled request, then end it. False where there was nothing to do.
+
+    The file is on storage before the state says so; the webhook's row is written by the
+    transaction that changes the state.
+    """
+    if not ProcessingRequest.objects.settled().filter(id=request_id).exists():
+        return False
+    if not ProcessingRequest.objects.hold(request_id, HOLD_SECONDS):
+        return False
+    stored = _write_output(ProcessingRequest.objects.get(id=request_id))
+    if stored is None:
+        return fail(request_id, LOST_INPUT)
+    if isinstance(stored, Fault):
+        log.warning("completion postponed: %s", stored.detail)
+        ProcessingRequest.objects.extend(request_id, RETRY_SECONDS)
+        return False
+    with transaction.atomic():
+        ended = ProcessingRequest.objects.settle(request_id, output_csv=stored.key)
+        if ended:
+            webhooks.announce(request_id)
+    ProcessingRequest.objects.release(request_id)
+    return ended
+
+
+def fail(request_id: UUID, message: str) -> bool:
+    """End a request that cannot go on. False where it had ended."""
+    with transaction.atomic():
+        ended = ProcessingRequest.objects.fail(request_id, message)
+        if ended:
+            webhooks.announce(request_id)
+    ProcessingRequest.objects.release(request_id)
+    return ended
+
+
+def close_images(request_id: UUID) -> int:
+    """End the open images of a request that ended before them, in batches. Images moved."""
+    if not ProcessingRequest.objects.hold(request_id, HOLD_SECONDS):
+        return 0
+    moved = 0
+    while batch := _cancel_batch(request_id):
+        moved += batch
+        ProcessingRequest.objects.extend(request_id, HOLD_SECONDS)
+    ProcessingRequest.objects.count_cancelled(request_id)
+    ProcessingRequest.objects.release(request_id)
+    return moved
+
+
+def _write_output(request: ProcessingRequest) -> store.Stored | Fault | None:
+    """None where the input is gone from the storage for good."""
+    try:
+        chunks = report.output_csv(request)
+    except FileNotFoundError:
+        return None
+    except store.StoreError as error:
+        return error.fault
+    key = f"{request.id}/output.csv"
+    return store.put_stream(key, _holding(request.id, chunks), "text/csv")
+
+
+def _cancel_batch(request_id: UUID) -> int:
+    with transaction.atomic():
+        images = ProductImage.objects.open().filter(request_id=request_id).order_by("id")
+        ids = list(images.select_for_update().values_list("id", flat=True)[:CANCEL_BATCH])
+        return ProductImage.objects.cancel(ids)
+
+
+def _holding(request_id: UUID, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """``chunks``, the request held on while they are written."""
+    extend_after = time.monotonic() + HOLD_SECONDS / 3
+    for chunk in chunks:
+        if time.monotonic() > extend_after:
+            ProcessingRequest.objects.extend(request_id, HOLD_SECONDS)
+            extend_after = time.monotonic() + HOLD_SECONDS / 3
+        yield chunk

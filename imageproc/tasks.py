@@ -1,0 +1,42 @@
+"""What the queue calls: load by id, one call each.
+
+A task may run twice, late or never; every callee starts with a conditional UPDATE on the row.
+"""
+
+from uuid import UUID
+
+from imageproc import completion, webhooks
+from imageproc import ingest as ingestion
+from imageproc.cluster import stop_requested
+from imageproc.pipeline import pump as pumping
+from imageproc.pipeline import sweep as sweeping
+
+
+def pump() -> int:
+    """Process images for a minute. Images recorded."""
+    return pumping.run(stop_requested)
+
+
+def ingest(request_id: str) -> int:
+    """Write the rows of an accepted CSV. Products written."""
+    return ingestion.ingest(UUID(request_id), stop_requested)
+
+
+def complete(request_id: str) -> bool:
+    """End a request whose images are all final."""
+    return completion.complete(UUID(request_id))
+
+
+def close_images(request_id: str) -> int:
+    """End the images of a request that ended before them. Images moved."""
+    return completion.close_images(UUID(request_id))
+
+
+def deliver(delivery_id: str) -> bool:
+    """Make one attempt at a webhook. Whether it was delivered."""
+    return webhooks.deliver(UUID(delivery_id))
+
+
+def sweep() -> dict[str, int]:
+    """Called by the worker's supervisor every few seconds, not through the queue."""
+    return sweeping.sweep()
