@@ -1,0 +1,56 @@
+"""The workers: two clusters under a supervisor, or one of them alone."""
+
+import os
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from imageproc.cluster.supervisor import Program, Supervisor
+
+# From the first signal to the last process: the drain, its acknowledgements, the way down.
+GRACE_SECONDS = 10
+
+
+class Command(BaseCommand):
+    help = "Run the workers in the foreground: both clusters, or one with --only."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--only",
+            choices=sorted(settings.Q_CLUSTER["ALT_CLUSTERS"]),
+            help="run this cluster alone, without a supervisor: something else restarts it",
+        )
+
+    def handle(self, *args: Any, only: str | None, **options: Any) -> None:
+        if only is None:
+            sys.exit(Supervisor(clusters(), grace=grace()).run())
+        _enter(only)
+        from imageproc.cluster.main import Cluster
+
+        sys.exit(Cluster(only).run())
+
+
+def clusters() -> list[Program]:
+    """One program for each cluster of the settings."""
+    manage = str(settings.BASE_DIR / "manage.py")
+    return [
+        Program(
+            name=f"cluster {name}",
+            command=[sys.executable, manage, "worker", "--only", name],
+            env={"Q_CLUSTER_NAME": name},
+        )
+        for name in settings.Q_CLUSTER["ALT_CLUSTERS"]
+    ]
+
+
+def grace() -> float:
+    return float(settings.DRAIN_SECONDS + GRACE_SECONDS)
+
+
+def _enter(name: str) -> None:
+    """q2 reads its configuration once, at import: start this process again under the name."""
+    if os.environ.get("Q_CLUSTER_NAME") != name:
+        os.environ["Q_CLUSTER_NAME"] = name
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606

@@ -1,0 +1,167 @@
+"""Any process may be killed: work goes on, and nothing is left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.harness import INT, KILL, TERM, Tree, lines, wait_for, wait_for_lines
+
+Make = Callable[..., Tree]
+ONE = 6  # processes of `worker --only images`: main, guard, pusher, monitor and two workers
+BOTH = 12
+
+
+def one(tree: Make, **env: object) -> Tree:
+    return tree("worker", "--only", "images", Q_CLUSTER_NAME="images", **env).start(ONE)
+
+
+class TestKilledWorkers:
+    def test_an_idle_worker_killed_again_and_again(self, tree: Make) -> None:
+        cluster = one(tree)
+        for _ in range(8):
+            cluster.kill("images.worker")
+            cluster.runs_a_task()
+
+    def test_one_in_the_middle_of_a_task(self, tree: Make, tmp_path: Path) -> None:
+        cluster = one(tree)
+        cluster.enqueue("die_once", tmp_path / "deaths")
+        wait_for(lambda: len(lines(tmp_path / "deaths")) == 2)
+        wait_for(lambda: cluster.queued() == 0)
+
+    @pytest.mark.parametrize("task", ["die", "leave"])
+    def test_a_task_that_kills_its_process_is_given_up(
+        self, tree: Make, tmp_path: Path, task: str
+    ) -> None:
+        cluster = one(tree, LEASE_SECONDS=1)
+        cluster.enqueue(task, tmp_path / "deaths")
+        cluster.runs_a_task()  # others do not wait for it
+        wait_for(lambda: cluster.queued() == 0)
+        assert lines(tmp_path / "deaths") == ["x"] * 3
+        [(success, name, attempts)] = cluster.query(
+            "SELECT success, name, attempt_count FROM django_q_task"
+        )
+        assert (bool(success), name, attempts) == (False, task, 1)
+
+    def test_a_worker_deaf_to_its_time_limit(self, tree: Make, tmp_path: Path) -> None:
+        """The alarm comes, and the guard kills what does not hear it."""
+        cluster = one(tree)
+        cluster.enqueue("nap", tmp_path / "log", 3.0)
+        wait_for_lines(tmp_path / "log")
+        wait_for_lines(tmp_path / "log", "begin", "end")  # leases are renewed: once
+        wait_for(lambda: cluster.queued() == 0)
+
+
+class TestKilledHelpers:
+    @pytest.mark.parametrize("role", ["pusher", "monitor"])
+    def test_it_is_replaced(self, tree: Make, role: str) -> None:
+        cluster = one(tree)
+        for _ in range(3):
+            before = cluster.pids(f"images.{role}")
+            cluster.kill(f"images.{role}")
+            cluster.wait_for_new(f"images.{role}", before)
+            cluster.runs_a_task()
+
+    @pytest.mark.parametrize("role", ["main", "guard"])
+    def test_the_cluster_ends_whole(self, tree: Make, role: str) -> None:
+        cluster = one(tree)
+        cluster.kill(f"images.{role}")
+        assert cluster.wait(5) == (-KILL if role == "main" else 1)
+        wait_for(lambda: not cluster.processes(), 2)
+
+    def test_the_supervisor_starts_it_again_and_dies_with_its_tree(self, tree: Make) -> None:
+        both = tree("worker").start(BOTH)
+        both.kill("images.guard")
+        both.runs_a_task(20)
+        both.runs_a_task(cluster="control")
+        both.signal(KILL)
+        wait_for(lambda: not both.processes(), 2)
+
+    def test_the_watchdog_ends_a_cluster_that_stands_still(self, tree: Make) -> None:
+        both = tree("worker", WATCHDOG_SECONDS=2).start(BOTH)
+        [pusher] = both.named("images.pusher")
+        pusher.suspend()
+        both.runs_a_task(30)
+        [guard] = both.named("images.guard")
+        guard.suspend()
+        both.wait_for_new("images.guard", {guard.pid})
+        both.runs_a_task(30)
+
+
+class TestStop:
+    @pytest.mark.parametrize("number", [TERM, INT])
+    @pytest.mark.parametrize("whom", ["main", "everyone"])
+    def test_the_task_in_hand_finishes(
+        self, tree: Make, tmp_path: Path, number: int, whom: str
+    ) -> None:
+        cluster = one(tree)
+        cluster.enqueue("work_until_stopped", tmp_path / "log")
+        wait_for_lines(tmp_path / "log")
+        (cluster.signal if whom == "main" else cluster.signal_everyone)(number)
+        assert cluster.wait(5) == 0
+        assert lines(tmp_path / "log") == ["begin", "asked", "end"]
+        assert cluster.queued() == 0
+        assert cluster.processes() == []
+
+    def test_a_deaf_task_is_killed_at_the_deadline_and_kept(
+        self, tree: Make, tmp_path: Path
+    ) -> None:
+        cluster = one(tree, DRAIN_SECONDS=1)
+        cluster.enqueue("nap", tmp_path / "log", 60.0)
+        wait_for_lines(tmp_path / "log")
+        cluster.signal_everyone(TERM)
+        assert cluster.wait(6) == 0
+        assert cluster.queued() == 1
+        assert cluster.processes() == []
+
+    def test_the_supervisor_passes_it_on(self, tree: Make, tmp_path: Path) -> None:
+        both = tree("worker").start(BOTH)
+        for name in ("images", "control"):
+            both.enqueue("work_until_stopped", tmp_path / name, cluster=name)
+            wait_for_lines(tmp_path / name)
+        both.signal_everyone(TERM)
+        assert both.wait(10) == 0
+        for name in ("images", "control"):
+            assert lines(tmp_path / name) == ["begin", "asked", "end"]
+        assert both.processes() == []
+        assert both.query("SELECT count(*) FROM imageproc_clusterheartbeat") == [(0,)]
+
+    def test_a_worker_asked_alone_is_replaced(self, tree: Make, tmp_path: Path) -> None:
+        cluster = one(tree)
+        before = cluster.pids("images.worker")
+        cluster.enqueue("work_until_stopped", tmp_path / "log")
+        wait_for_lines(tmp_path / "log")
+        for worker in cluster.named("images.worker"):
+            worker.terminate()
+        wait_for_lines(tmp_path / "log", "begin", "asked", "end")
+        cluster.wait_for_new("images.worker", before, 2)
+        cluster.runs_a_task()
+
+
+class TestWork:
+    def test_messages_of_any_size_and_failures(self, tree: Make, tmp_path: Path) -> None:
+        cluster = one(tree)
+        cluster.enqueue("big", tmp_path / "big", b"x" * 2_000_000)
+        cluster.enqueue("fail", tmp_path / "fail")
+        wait_for(lambda: cluster.queued() == 0)
+        assert lines(tmp_path / "big") == ["2000000"]
+        assert lines(tmp_path / "fail") == ["x"]
+        [(result,)] = cluster.query("SELECT result FROM django_q_task WHERE success = %s", False)
+        assert result
+
+    def test_heartbeat_and_tick(self, tree: Make, tmp_path: Path) -> None:
+        both = tree("worker", TICK_FILE=str(tmp_path / "ticks")).start(BOTH)
+        wait_for(lambda: len(lines(tmp_path / "ticks")) >= 3)  # the first one failed
+        sql = "SELECT name, workers FROM imageproc_clusterheartbeat ORDER BY name"
+        assert both.query(sql) == [("control", 2), ("images", 2)]
+
+    def test_two_clusters_on_one_queue_run_each_task_once(self, tree: Make, tmp_path: Path) -> None:
+        first, second = tree("worker", "--only", "images"), tree("worker", "--only", "images")
+        for number in range(60):
+            first.enqueue("note", tmp_path / "log", str(number))
+        first.start()
+        second.start()
+        wait_for(lambda: first.queued() == 0, 30)
+        assert sorted(lines(tmp_path / "log"), key=int) == [str(n) for n in range(60)]
