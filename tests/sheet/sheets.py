@@ -1,0 +1,70 @@
+"""Short forms for the tests of the sheet."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+from imageproc.sheet import Limits, LineError, Policy, Row, Sheet, SheetFormat, read, write
+
+HEADER = ("S. No.", "Product Name", "Input Image Urls")
+URL = "https://cdn.example.com/a.jpg"
+
+
+def opened(content: bytes, limits: Limits | None = None, judge: Policy | None = None) -> Sheet:
+    return read(io.BytesIO(content), limits, judge)
+
+
+def good(content: bytes) -> list[Row]:
+    """All rows of a file that must have no errors."""
+    found = list(opened(content))
+    assert [item for item in found if isinstance(item, LineError)] == []
+    return [item for item in found if isinstance(item, Row)]
+
+
+def errors(
+    content: bytes, limits: Limits | None = None, judge: Policy | None = None
+) -> list[LineError]:
+    return [item for item in opened(content, limits, judge) if isinstance(item, LineError)]
+
+
+def error(content: bytes, limits: Limits | None = None, judge: Policy | None = None) -> LineError:
+    """The one error of a file that must have exactly one."""
+    (only,) = errors(content, limits, judge)
+    return only
+
+
+def sheet_of(body: str, header: str = "S. No.,Product Name,Input Image Urls\n") -> bytes:
+    return (header + body).encode()
+
+
+def cell_errors(cell: str) -> list[tuple[str, str]]:
+    """(value, code) of what is wrong with a cell of URLs."""
+    quoted = cell.replace('"', '""')
+    return [(e.value, e.code) for e in errors(sheet_of(f'1,Pen,"{quoted}"\n'))]
+
+
+def a_format(
+    encoding: str = "utf-8",
+    delimiter: str = ",",
+    end: str = "\n",
+    *,
+    bom: bool = False,
+    header: Sequence[str] = HEADER,
+) -> SheetFormat:
+    return SheetFormat(
+        encoding=encoding,
+        bom=bom,
+        delimiter=delimiter,
+        lineterminator=end,
+        sep_line=False,
+        head_lines=1,
+        header=tuple(header),
+        serial=0,
+        name=1,
+        urls=2,
+    )
+
+
+def written(sheet: SheetFormat, rows: Sequence[Sequence[str]]) -> bytes:
+    return b"".join(write(sheet, sheet.header, rows))

@@ -1,0 +1,199 @@
+"""Cells of URLs: splitting, judging, joining."""
+
+from __future__ import annotations
+
+import pytest
+
+from imageproc.sheet import Problem, check_url, host_of, join_urls
+from imageproc.sheet.urls import UrlReader, separator_of, split_cell
+from tests.sheet.sheets import cell_errors
+
+A, B, C = "https://a.example/1.jpg", "http://b.example/2,3.jpg", "https://c.example/x?y=1;z=2"
+
+
+@pytest.mark.parametrize(
+    ("between", "mark"),
+    [
+        (",", ","),
+        (", ", ","),
+        (" , \n", ","),
+        (";", ";"),
+        ("|", "|"),
+        (" | ", "|"),
+        (" ", " "),
+        ("\t", " "),
+        ("\n", "\n"),
+        ("\r\n", "\n"),
+        ("\r", "\n"),
+        (",,", ","),
+    ],
+)
+def test_separators_and_commas_inside_urls(between: str, mark: str) -> None:
+    cell = between.join((A, B, C, A))
+    assert split_cell(cell) == [A, B, C, A]
+    assert split_cell(f"{between} {cell}{between}") == [A, B, C, A]
+    assert separator_of(cell) == mark
+    assert split_cell(join_urls(cell, (A, B, C, A))) == [A, B, C, A]
+
+
+@pytest.mark.parametrize(
+    ("cell", "found"),
+    [
+        (f"{A}, foo, {B}", [(f"{A}, foo", "url_space")]),
+        (f"{A} {B} see-note", [(f"{B} see-note", "url_space")]),
+        ("https://a.example/my photo.jpg", [("https://a.example/my photo.jpg", "url_space")]),
+        (f"{A},ftp://b.example/x,{C}", [("ftp://b.example/x", "url_scheme")]),
+        (f"{A},javascript://x\n{B}", [("javascript://x", "url_scheme")]),
+        ("data:image/png;base64,AAAA", [("data:image/png;base64,AAAA", "url_scheme")]),
+        ("www.example.com/a.jpg", [("www.example.com/a.jpg", "url_scheme")]),
+        ("//a.example/a.jpg", [("//a.example/a.jpg", "url_scheme")]),
+        ("http:/a.example/a.jpg", [("http:/a.example/a.jpg", "url_scheme")]),
+        (",;|", [("", "url_missing")]),
+    ],
+)
+def test_junk_between_urls(cell: str, found: list[tuple[str, str]]) -> None:
+    assert cell_errors(cell) == found
+
+
+def test_splitting_is_linear_on_hostile_cells() -> None:
+    for cell in ("," * 100_000 + "x", "x" + " ," * 50_000 + "x", ("a" * 21 + ",") * 5000):
+        assert len(split_cell(cell)) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("ftp://a.example/", "url_scheme"),
+        ("https://user@a.example/", "url_userinfo"),
+        ("https://user:pw@a.example/", "url_userinfo"),
+        ("https://a.example@10.0.0.1/", "url_userinfo"),
+        ("https://a.example/a\x00b", "url_control"),
+        ("https://a.example/a\x7fb", "url_control"),
+        ("https://a.example/a\u200bb", "url_control"),
+        ("https://a.example/a\nb", "url_space"),
+        ("https://a.example/a\u00a0b", "url_space"),
+        ("https://a.example\\@b.example/", "url_backslash"),
+        ("https://", "url_host"),
+        ("https:///a.jpg", "url_host"),
+        ("https://?x", "url_host"),
+        ("https://a..example/", "url_host"),
+        ("https://.a.example/", "url_host"),
+        ("https://a.example./", "url_host"),
+        ("https://-a.example/", "url_host"),
+        ("https://a-.example/", "url_host"),
+        ("https://a%2eexample/", "url_host"),
+        ("https://a$b.example/", "url_host"),
+        (f"https://{'a' * 64}.example/", "url_host"),
+        (f"https://{'a.' * 126}example/", "url_host"),
+        ("https://\u2764.example/", "url_host"),
+        ("https://\u00e9\u0301\u200d.example/", "url_control"),
+        ("https://[::1/", "url_port"),
+        ("https://[::g]/", "url_host"),
+        ("https://[fe80::1%25eth0]/", "url_host"),
+        ("https://[127.0.0.1]/", "url_host"),
+        ("http://0x7f.1/", "url_host_numeric"),
+        ("http://2130706433/", "url_host_numeric"),
+        ("http://0177.0.0.1/", "url_host_numeric"),
+        ("http://127.1/", "url_host_numeric"),
+        ("http://127.0.0.1./", "url_host_numeric"),
+        ("http://1.2.3.256/", "url_host_numeric"),
+        ("http://1.2.3.4.5/", "url_host_numeric"),
+        ("http://a.0x1/", "url_host_numeric"),
+        ("http://0x/", "url_host_numeric"),
+        ("http://0X7F000001/", "url_host_numeric"),
+        ("http://\uff11\uff12\uff17.1/", "url_host_numeric"),
+        ("https://a.example:/", "url_port"),
+        ("https://a.example:0/", "url_port"),
+        ("https://a.example:65536/", "url_port"),
+        ("https://a.example:999999/", "url_port"),
+        ("https://a.example:8o/", "url_port"),
+        ("https://a.example:-1/", "url_port"),
+        ("https://a.example:\u0661/", "url_port"),
+        (f"https://a.example/{'x' * 2031}", "url_too_long"),
+        (f"https://a.example/{'é' * 400}", "url_too_long"),
+    ],
+)
+def test_urls_that_are_refused(url: str, code: str) -> None:
+    found = check_url(url)
+    assert isinstance(found, Problem)
+    assert found.code == code
+    assert found.message.isascii()
+
+
+@pytest.mark.parametrize(
+    ("url", "fetched", "host", "port"),
+    [
+        ("https://a.example", "https://a.example", "a.example", 443),
+        ("HTTP://A.Example:080/X", "http://a.example:80/X", "a.example", 80),
+        (
+            "http://my_cdn.a--b.example/%zz",
+            "http://my_cdn.a--b.example/%zz",
+            "my_cdn.a--b.example",
+            80,
+        ),
+        ("http://127.0.0.1:9000/a", "http://127.0.0.1:9000/a", "127.0.0.1", 9000),
+        ("http://\uff11\uff12\uff17.0.0.1/", "http://127.0.0.1/", "127.0.0.1", 80),
+        ("https://[0:0::1]:65535/a", "https://[::1]:65535/a", "[::1]", 65535),
+        ("https://localhost/?a#b", "https://localhost/?a#b", "localhost", 443),
+        (
+            "https://BÜCHER.example/ü",
+            "https://xn--bcher-kva.example/%C3%BC",
+            "xn--bcher-kva.example",
+            443,
+        ),
+        (
+            "https://日本。example/画.jpg?q=é",
+            "https://xn--wgv71a.example/%E7%94%BB.jpg?q=%C3%A9",
+            "xn--wgv71a.example",
+            443,
+        ),
+        (
+            'https://a.example/a@b:c,d;e|f"<>^`{}',
+            "https://a.example/a@b:c,d;e%7Cf%22%3C%3E%5E%60%7B%7D",
+            "a.example",
+            443,
+        ),
+        (f"https://a.example/{'x' * 2030}", f"https://a.example/{'x' * 2030}", "a.example", 443),
+    ],
+)
+def test_urls_that_are_fetched(url: str, fetched: str, host: str, port: int) -> None:
+    found = check_url(url)
+    assert not isinstance(found, Problem)
+    assert found.text == fetched
+    assert found.authority[:2] == (host, port)
+    assert host_of(fetched) == host
+    # the short way through a known host gives the same
+    reader = UrlReader(None)
+    assert [reader.read(url) for _ in range(2)] == [((fetched,), [])] * 2
+
+
+@pytest.mark.parametrize(
+    ("cell", "urls", "joined"),
+    [
+        (A, ["x"], "x"),
+        (A, [""], ""),
+        (f"{A}, {B}", ["x", "y"], "x,y"),
+        (f"{A},{B},{C}", ["x", "", "z"], "x,,z"),
+        (f"{A};{B};{C}", ["", "", "z"], ";;z"),
+        (f"{A} | {B}", ["", ""], "|"),
+        (f"{A}\r\n{B}", ["x", "y"], "x\ny"),
+        (f"{A} {B}", ["x", "y"], "x y"),
+        # white space cannot show an empty slot
+        (f"{A} {B}", ["", "y"], ",y"),
+        (f"{A}\n{B}\n{C}", ["x", "", "z"], "x,,z"),
+    ],
+)
+def test_outputs_are_joined_as_the_inputs_were(cell: str, urls: list[str], joined: str) -> None:
+    assert join_urls(cell, urls) == joined
+
+
+def test_memory_of_hosts_and_duplicates_is_bounded() -> None:
+    asked: list[str] = []
+    reader = UrlReader(asked.append, max_hosts=2, max_tracked=5)
+    for _ in range(2):
+        for name in "abcd":
+            assert reader.read(f"http://{name}.example/1")[1] == []
+    assert reader.hosts == {"a.example": 2, "b.example": 2}
+    assert (reader.images, reader.images_elsewhere) == (8, 4)
+    assert (reader.duplicate_urls, reader.duplicates_exact) == (1, False)
+    assert asked == [f"http://{name}.example/1" for name in "abcdcd"]
