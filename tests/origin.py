@@ -22,7 +22,7 @@ unless breaking is the point:
 /header-flood       10,000 headers;                           /header-long: one of 1 MB
 /continue-flood     "100 Continue" for ever;                  /garbage: not HTTP at all
 /retry-after/VALUE  ?status=503 with Retry-After: VALUE
-/flaky/N[/name]     fails N times (?status=503), then a picture
+/flaky/N[/name]     fails N times (?status=503; 0 hangs up), then a picture
 /html, /empty       an HTML page with 200;                    200 without a body
 /echo               the request itself, as JSON
 /_stats             {"hits", "connections", "open", "peak"}
@@ -64,12 +64,14 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_ms: float = 0
+    declared: int | None = None  # a Content-Length that is not the body's
 
     def encode(self) -> bytes:
         """The whole message, as sent."""
         extra = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
         kind = f"Content-Type: {self.content_type}\r\n" if self.content_type else ""
-        head = f"HTTP/1.1 {self.status} Reply\r\nContent-Length: {len(self.data)}\r\n{kind}{extra}"
+        length = len(self.data) if self.declared is None else self.declared
+        head = f"HTTP/1.1 {self.status} Reply\r\nContent-Length: {length}\r\n{kind}{extra}"
         return f"{head}\r\n".encode("latin-1") + self.data
 
 
@@ -389,7 +391,10 @@ async def _retry_after(origin: Origin, asked: Asked, writer: asyncio.StreamWrite
 async def _flaky(origin: Origin, asked: Asked, writer: asyncio.StreamWriter) -> None:
     failing = origin.hits[asked.path] <= int(asked.argument)
     status = int(asked.option("status", "503")) if failing else 200
-    writer.write(Reply(PICTURE, status=status).encode())
+    if status:
+        writer.write(Reply(PICTURE, status=status).encode())
+    else:
+        writer.close()
 
 
 @behaviour("html")

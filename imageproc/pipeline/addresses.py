@@ -98,7 +98,8 @@ def parse(url: str, policy: Policy) -> Target | Fault:
         return judged
     host, port, literal = judged
     path = path if path.startswith("/") else f"/{path}"
-    return Target(scheme.lower(), host, port, quote(path, safe=_UNQUOTED), literal)
+    path = _LONE_PERCENT.sub("%25", quote(path, safe=_UNQUOTED))
+    return Target(scheme.lower(), host, port, path, literal)
 
 
 # --- Syntax ---------------------------------------------------------------------------------------
@@ -107,6 +108,7 @@ def parse(url: str, policy: Policy) -> Target | Fault:
 # backslashes, no percent signs in the host, no empty port.
 _PORTS = {"http": 80, "https": 443}
 _UNQUOTED = "!#$%&'()*+,/:;=?@[]~"  # every delimiter of RFC 3986, and % for what is encoded already
+_LONE_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")  # "50%.jpg"
 _FORBIDDEN = re.compile(
     r"[\x00-\x20\x7f-\xa0\\\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\udfff\ufeff]"
 )

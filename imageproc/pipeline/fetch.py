@@ -64,9 +64,10 @@ def _refusal(answer: Answer) -> Fault:
 
 
 # --- The answer's content -----------------------------------------------------------------------
-# Blanks, a byte order mark and comments may come before it.
+# Blanks, a byte order mark and comments may come before it. Atomic, so a page of many comments is
+# read once and not in every way that they could be split.
 _HTML = re.compile(
-    rb"(?:\xef\xbb\xbf|\s|<!--.*?-->)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+    rb"(?:\xef\xbb\xbf|\s|(?><!--.*?-->))*+<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
 )
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 _MAGIC = re.compile(

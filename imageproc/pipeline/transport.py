@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections import OrderedDict
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import certifi
@@ -212,8 +212,12 @@ class Transport(HTTPAdapter):
         return response
 
 
+@cache
 def tls_context() -> ssl.SSLContext:
-    """Verifying; trusts certifi's roots and the system's (SSL_CERT_FILE adds a private one)."""
+    """Verifying; trusts certifi's roots and the system's (SSL_CERT_FILE adds a private one).
+
+    Made once: reading the roots takes 20 ms.
+    """
     context = ssl.create_default_context(cafile=certifi.where())
     context.load_default_certs()
     context.sslsocket_class = BoundedTLSSocket
