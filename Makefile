@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python manage.py
 HOST ?= 127.0.0.1:8000
 
-.PHONY: help setup run demo test lint format bench bench-million faults clean
+.PHONY: help setup system run demo test lint format bench bench-million faults clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -24,8 +24,14 @@ run: setup ## Web server and workers on http://127.0.0.1:8000 (HOST=… for anot
 demo: setup ## Process a sample catalogue for real, from local pictures
 	$(RUN) demo
 
-test: setup ## The whole test suite, with real servers
-	$(BIN)/python -m pytest
+system: ## Install what the tests need from the operating system, where it is missing
+	@tests/servers/install-system-packages
+
+# Two runs, and either may fail the make: what depends on the database's kind on SQLite first, then
+# all of it on PostgreSQL.
+test: setup system ## The whole test suite, with real servers
+	TEST_DATABASE=sqlite $(BIN)/python -m pytest -m both_databases
+	TEST_DATABASE=postgres $(BIN)/python -m pytest
 
 lint: setup ## Style, types, import laws, Django's own checks
 	$(BIN)/ruff check .

@@ -18,7 +18,8 @@ os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="imageproc-tests-")
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 atexit.register(shutil.rmtree, os.environ["DATA_DIR"], ignore_errors=True)
 
-if os.environ.pop("TEST_DATABASE", "sqlite") == "postgres":
+TEST_DATABASE = os.environ.pop("TEST_DATABASE", "sqlite")
+if TEST_DATABASE == "postgres":
     from tests.servers.postgres import Postgres
 
     _postgres = Postgres()

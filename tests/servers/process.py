@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -59,6 +60,8 @@ class Server(ABC):
 
     name: str
     start_timeout = 60.0
+    # The whole environment of the process; None: the test's own.
+    env: Mapping[str, str] | None = None
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"imageproc-{self.name}-"))
@@ -89,7 +92,12 @@ class Server(ABC):
             return
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env=self.env,
             )
         self._wait_until_ready()
 

@@ -59,8 +59,8 @@ def _open_partial(path: Path) -> tuple[Path, BinaryIO]:
     """A new file beside ``path``; again if a delete prunes the folder in between."""
     partial = path.with_name(f"{PARTIAL}{secrets.token_hex(8)}")
     for _ in range(10):
-        _make_folder(path.parent)
         with suppress(FileNotFoundError):
+            _make_folder(path.parent)
             return partial, partial.open("xb")
     raise FileNotFoundError(partial)
 

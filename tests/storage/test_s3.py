@@ -1,0 +1,204 @@
+"""S3: what the server really holds, and what its failures become."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from imageproc.faults import STORAGE_FAILED, Fault
+from imageproc.pipeline import store
+from imageproc.pipeline.store import Stored
+from tests.servers.process import HOST, free_ports
+from tests.servers.rclone import Rclone
+from tests.servers.s3 import Bucket
+from tests.storage.conftest import s3_storages
+
+MB = 1024 * 1024
+
+
+def test_headers_of_the_object(on_seaweed: Bucket) -> None:
+    store.put("r1/a.webp", b"1", "image/webp")
+    store.put_stream("r1/output.csv", [b"1"], "text/csv; charset=utf-8")
+    store.put_stream("r1/big.csv", [b"x" * MB] * 9, "text/csv")
+    client = on_seaweed.client()
+    head = client.head_object(Bucket=on_seaweed.name, Key="r1/a.webp")
+    assert (head["ContentType"], head["CacheControl"]) == ("image/webp", store.IMMUTABLE)
+    head = client.head_object(Bucket=on_seaweed.name, Key="r1/output.csv")
+    assert (head["ContentType"], head["CacheControl"]) == ("text/csv; charset=utf-8", store.PRIVATE)
+    head = client.head_object(Bucket=on_seaweed.name, Key="r1/big.csv")
+    assert (head["ContentType"], head["CacheControl"]) == ("text/csv", store.PRIVATE)
+    assert head["ContentLength"] == 9 * MB
+
+
+def test_a_small_put_is_one_request(on_seaweed: Bucket) -> None:
+    store.put("r1/warm-up", b"1", "image/jpeg")
+    sent: list[str] = []
+
+    def note(request: Any, **_: Any) -> None:
+        sent.append(request.method)
+
+    _client().meta.events.register("before-send.s3", note)
+    store.put("r1/a", b"1" * 20_000, "image/jpeg")
+    assert sent == ["PUT"]
+
+
+def test_bytes_damaged_on_the_way_are_refused(on_seaweed: Bucket) -> None:
+    """Damaged before the signature, so that only the Content-MD5 can tell."""
+    store.put("r1/warm-up", b"1", "image/jpeg")
+
+    def damage(request: Any, **_: Any) -> None:
+        request.data = b"Picture"
+
+    events = _client().meta.events
+    events.register("before-sign.s3.PutObject", damage)
+    assert store.put("r1/a", b"picture", "image/jpeg") == STORAGE_FAILED.because(
+        "PutObject: BadDigest"
+    )
+    events.unregister("before-sign.s3.PutObject", damage)
+    assert store.exists("r1/a") is False
+
+
+def test_a_server_that_kept_something_else_is_found_out(on_seaweed: Bucket) -> None:
+    store.put("r1/warm-up", b"1", "image/jpeg")
+
+    def lie(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["ETag"] = f'"{"0" * 32}"'
+
+    _client().meta.events.register("after-call.s3.PutObject", lie)
+    assert store.put("r1/a", b"1", "image/jpeg") == STORAGE_FAILED.because("mismatch: ETag")
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"secret_key": "wrong"}, "SignatureDoesNotMatch"),
+        ({"access_key": "nobody"}, "InvalidAccessKeyId"),
+        ({"bucket_name": "no-such-bucket"}, "NoSuchBucket"),
+    ],
+)
+def test_a_wrong_setting_is_transient(bucket: Bucket, options: dict[str, str], code: str) -> None:
+    """An operator can mend it while the rows wait; nothing is lost to a typing error."""
+    with override_settings(STORAGES=s3_storages(bucket, **options)):
+        fault = store.put("r1/a", b"1", "image/jpeg")
+        assert fault == STORAGE_FAILED.because(f"PutObject: {code}")
+        assert isinstance(fault, Fault)
+        assert fault.permanent is False
+        stream = store.put_stream("r1/a", [b"x" * MB] * 9, "text/csv")
+        assert stream == STORAGE_FAILED.because(f"CreateMultipartUpload: {code}")
+        assert store.probe() is not None
+
+
+def test_nobody_listens() -> None:
+    nowhere = Bucket("b", f"http://{HOST}:{free_ports(1)[0]}")
+    with override_settings(STORAGES=s3_storages(nowhere)):
+        refused = STORAGE_FAILED.because("EndpointConnectionError")
+        assert store.put("r1/a", b"1", "image/jpeg") == refused
+        assert store.put_stream("r1/a", [b"1"], "text/csv") == refused
+        assert store.probe() == refused
+        with pytest.raises(store.StoreError) as caught:
+            store.size("r1/a")
+        assert caught.value.fault == refused
+        with pytest.raises(store.StoreError):
+            store.delete_many(["r1/a"])
+
+
+def test_a_server_that_dies_and_comes_back(on_rclone: Rclone) -> None:
+    assert isinstance(store.put("r1/before", b"1", "image/jpeg"), Stored)
+    on_rclone.kill()
+    fault = store.put("r1/during", b"1", "image/jpeg")
+    assert isinstance(fault, Fault)
+    assert (fault.code, fault.permanent) == ("storage_failed", False)
+    on_rclone.start()
+    assert isinstance(store.put("r1/after", b"1", "image/jpeg"), Stored)
+    assert list(store.list_keys("r1/")) == [("r1/after", 1), ("r1/before", 1)]
+
+
+def test_a_server_that_dies_within_a_stream(on_rclone: Rclone) -> None:
+    def chunks() -> Any:
+        yield b"x" * (9 * MB)
+        on_rclone.kill()
+        yield b"x" * (9 * MB)
+
+    fault = store.put_stream("r1/output.csv", chunks(), "text/csv")
+    assert isinstance(fault, Fault)
+    assert fault.code == "storage_failed"
+    on_rclone.start()
+    assert store.exists("r1/output.csv") is False
+    whole = store.put_stream("r1/output.csv", [b"x" * (9 * MB)] * 2, "text/csv")
+    assert isinstance(whole, Stored)
+    assert store.size("r1/output.csv") == 18 * MB
+
+
+def test_an_object_replaced_while_it_is_read_is_an_error(on_seaweed: Bucket) -> None:
+    store.put_stream("r1/input.csv", [b"a" * MB] * 17, "text/csv")
+    with store.open_read("r1/input.csv") as file:
+        assert file.read(10) == b"a" * 10
+        store.put_stream("r1/input.csv", [b"b" * MB] * 17, "text/csv")
+        with pytest.raises(store.StoreError, match="changed while it was read"):
+            file.read()
+
+
+def test_reading_survives_a_restart_of_the_server(on_rclone: Rclone) -> None:
+    data = os.urandom(17 * MB)
+    store.put_stream("r1/input.csv", [data], "text/csv")
+    with store.open_read("r1/input.csv") as file:
+        head = file.read(MB)
+        on_rclone.kill()
+        on_rclone.start()
+        assert head + file.read() == data
+
+
+def test_delete_prefix_of_more_than_a_thousand_keys(on_seaweed: Bucket) -> None:
+    def fill(part: int) -> None:
+        for number in range(part, 1050, 16):
+            assert isinstance(store.put(f"r1/{number:04}", b"1", "image/jpeg"), Stored)
+
+    threads = [threading.Thread(target=fill, args=(part,)) for part in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    store.put("r2/kept", b"1", "image/jpeg")
+    assert [key for key, _ in store.list_keys("r1/")] == [f"r1/{n:04}" for n in range(1050)]
+    store.delete_prefix("r1/")
+    assert list(store.list_keys("")) == [("r2/kept", 1)]
+
+
+def test_an_abandoned_upload_is_swept(on_seaweed: Bucket) -> None:
+    client = on_seaweed.client()
+    upload = client.create_multipart_upload(Bucket=on_seaweed.name, Key="r1/x")["UploadId"]
+    client.upload_part(
+        Bucket=on_seaweed.name, Key="r1/x", UploadId=upload, PartNumber=1, Body=b"half"
+    )
+    assert store.exists("r1/x") is False
+    assert store.sweep_leftovers(older_than=3600) == 0
+    assert store.sweep_leftovers(older_than=-3600) == 1
+    assert client.list_multipart_uploads(Bucket=on_seaweed.name).get("Uploads", []) == []
+
+
+def test_all_threads_share_one_client(on_seaweed: Bucket) -> None:
+    clients: list[Any] = []
+    threads = [threading.Thread(target=lambda: clients.append(_client())) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(clients) == 32
+    assert {id(client) for client in clients} == {id(_client())}
+
+
+def test_the_address_on_the_cdn(bucket: Bucket) -> None:
+    with override_settings(STORAGES=s3_storages(bucket, custom_domain="cdn.example.com")):
+        expected = "https://cdn.example.com/r1/%C3%BC%20chair%231.jpg"
+        assert store.public_url("r1/ü chair#1.jpg") == expected
+    with override_settings(STORAGES=s3_storages(bucket)):
+        assert store.public_url("r1/a.jpg") is None
+
+
+def _client() -> Any:
+    objects: Any = store._objects()
+    return objects.client
