@@ -1,0 +1,73 @@
+"""From a picture to the bytes of a file, without metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imageproc import faults
+from imageproc.pipeline.identify import RefusedError
+from imageproc.pipeline.recipe import Recipe
+
+# Up to here AVIF is given some effort (0.4 s a megapixel); above, the least (0.1 s).
+_AVIF_SMALL = 2_000_000
+
+
+def encode(image: Any, recipe: Recipe, room: int) -> bytes:
+    """``image`` (8-bit sRGB) as a file of the recipe's format, holding at most ``room`` bytes.
+
+    Raises RefusedError where the format's encoder cannot stay within that, and libvips' error
+    where the source turns out broken (decoding happens here, row by row).
+    """
+    pixels = image.width * image.height
+    fits = pixels * recipe.file_type.held_per_pixel <= room
+    if recipe.format == "jpeg":
+        return _jpeg(image, recipe.quality, thorough=fits)
+    if not fits:
+        raise RefusedError(
+            faults.TOO_MANY_PIXELS.because(f"{pixels} pixels as {recipe.format} need more memory")
+        )
+    encoded: bytes = {"webp": _webp, "avif": _avif, "png": _png}[recipe.format](image, recipe)
+    return encoded
+
+
+def _jpeg(image: Any, quality: int, *, thorough: bool) -> bytes:
+    """MozJPEG, baseline, with the quantization table that SSIMULACRA2 likes best at a given size.
+
+    ``thorough`` looks at the whole picture before writing; without it rows stream through, in
+    constant memory, for a tenth more bytes. Measurements: docs/adr/0002-codec.md.
+    """
+    encoded: bytes = image.jpegsave_buffer(
+        Q=_on_our_table(quality),
+        subsample_mode="on",
+        optimize_coding=thorough,
+        trellis_quant=thorough,
+        overshoot_deringing=True,
+        quant_table=5,
+        keep="none",
+    )
+    return encoded
+
+
+def _on_our_table(quality: int) -> int:
+    """MozJPEG's quality number, moved to where table 5 costs no more bytes than its table 3."""
+    return quality - min(4, quality // 7, (100 - quality) // 10)
+
+
+def _webp(image: Any, recipe: Recipe) -> Any:
+    return image.webpsave_buffer(Q=recipe.quality, effort=4, smart_subsample=True, keep="none")
+
+
+def _avif(image: Any, recipe: Recipe) -> Any:
+    effort = 2 if image.width * image.height <= _AVIF_SMALL else 0
+    return image.heifsave_buffer(
+        Q=recipe.quality,
+        compression="av1",
+        effort=effort,
+        subsample_mode="on",
+        bitdepth=8,
+        keep="none",
+    )
+
+
+def _png(image: Any, recipe: Recipe) -> Any:
+    return image.pngsave_buffer(compression=6, filter="all", keep="none")

@@ -1,0 +1,152 @@
+"""What is this file, and may it be opened? Answered before a pixel is decoded.
+
+The format is told by content, never by name or Content-Type. Only the allow-list is opened, and
+only within the budget: one small file can order minutes of work or gigabytes of memory.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from imageproc import faults
+from imageproc.faults import Fault
+from imageproc.pipeline import anatomy
+
+
+class RefusedError(Exception):
+    """The file passed its header and was refused later; ``fault`` says why."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.detail)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What opening one picture may cost. The worst file within the defaults was measured at
+    under 10 s of CPU and 512 MB (docs/adr/0002-codec.md)."""
+
+    max_pixels: int = 50_000_000
+    max_side: int = 32_767
+    max_frames: int = 2_000
+    max_scans: int = 100
+    # Progressive JPEG: scans x pixels. Each scan costs about 0.8 ns a pixel.
+    max_scan_pixels: int = 2_500_000_000
+    # What decoder and encoder must hold at once, by the estimates here and in FileType.
+    max_held_bytes: int = 420_000_000
+    max_profile_bytes: int = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that may be decoded. ``width`` and ``height`` are those of its header, not turned."""
+
+    kind: str
+    data: bytes
+    width: int
+    height: int
+    held_bytes: int
+    # Pillow's (BMP, rare TIFF) or pillow-heif's (HEIC) open file, where they decode; else None.
+    opened: Any = None
+
+
+def identify(data: bytes, budget: Budget) -> Source | Fault:
+    """The file as a Source within ``budget``, or why it will not be opened."""
+    if not data:
+        return faults.EMPTY_BODY
+    kind = anatomy.sniff(data)
+    if kind is None:
+        return faults.NOT_AN_IMAGE
+    if kind == "refused":
+        return faults.FORMAT_UNSUPPORTED
+    # A JPEG's end is a walk through the whole file, which libvips does anyway, and as strictly.
+    if kind != "jpeg" and not anatomy.is_whole(kind, data):
+        return faults.IMAGE_TRUNCATED.because(f"{kind} file ends early")
+    if fault := _overpacked(kind, data, budget):
+        return fault
+    opened = _open(kind, data)
+    if isinstance(opened, Fault):
+        return opened
+    return _within(kind, data, opened, budget)
+
+
+def _overpacked(kind: str, data: bytes, budget: Budget) -> Fault | None:
+    """Limits that must hold before even the header's readers see the file."""
+    if kind == "png" and not anatomy.png_profile_fits(data, budget.max_profile_bytes):
+        return faults.TOO_COMPLEX.because("colour profile unpacks beyond the limit")
+    frames = anatomy.frame_count(kind, data)
+    if frames > budget.max_frames:
+        return faults.TOO_COMPLEX.because(f"{frames} frames")
+    return None
+
+
+def _open(kind: str, data: bytes) -> Any:
+    """The header, read by Pillow or pillow-heif. They promise no set of exceptions for hostile
+    bytes (struct.error, KeyError, OverflowError have all been seen), so all are answers here."""
+    try:
+        if kind == "heic":
+            import pillow_heif
+
+            return pillow_heif.open_heif(io.BytesIO(data))
+        return Image.open(io.BytesIO(data), formats=[kind.upper()])
+    except Image.DecompressionBombError as error:
+        return faults.TOO_MANY_PIXELS.because(str(error))
+    except Exception as error:  # noqa: BLE001
+        if "Decompressed data too large" in str(error):
+            return faults.TOO_COMPLEX.because(str(error))
+        broken = faults.IMAGE_CORRUPT if anatomy.is_whole(kind, data) else faults.IMAGE_TRUNCATED
+        return broken.because(f"header: {type(error).__name__}: {error}")
+
+
+def _within(kind: str, data: bytes, opened: Any, budget: Budget) -> Source | Fault:
+    width, height = opened.size
+    if width < 1 or height < 1:
+        return faults.IMAGE_CORRUPT.because(f"{width}x{height} pixels")
+    if width * height > budget.max_pixels or max(width, height) > budget.max_side:
+        return faults.TOO_MANY_PIXELS.because(f"{width}x{height} pixels")
+    if kind == "jpeg":
+        scans = anatomy.scan_count(data)
+        if scans > budget.max_scans or scans * width * height > budget.max_scan_pixels:
+            return faults.TOO_COMPLEX.because(f"{scans} scans of {width}x{height} pixels")
+    held = int(width * height * _held_per_pixel(kind, data, opened))
+    if held > budget.max_held_bytes:
+        return faults.TOO_COMPLEX.because(f"needs {held} bytes to open")
+    return Source(kind, data, width, height, held, opened if _opens_itself(kind, opened) else None)
+
+
+def _opens_itself(kind: str, opened: Any) -> bool:
+    """libvips has no reader for these, or (YCbCr in a TIFF) reads the colours wrong."""
+    return kind in ("bmp", "heic") or (kind == "tiff" and opened.mode == "YCbCr")
+
+
+def _held_per_pixel(kind: str, data: bytes, opened: Any) -> float:
+    """Bytes a pixel that the decoder must hold at once (measured); 0 where it streams rows."""
+    if kind == "jpeg":
+        # More than one scan: libjpeg keeps all coefficients, 16 bits each.
+        return 2.0 * len(opened.getbands()) if anatomy.scan_count(data) > 1 else 0.0
+    if kind == "png":
+        depth, colour, interlaced = data[24], data[25], data[28]
+        channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 4)
+        return 1.5 * channels * depth / 8 if interlaced else 0.0
+    if kind == "tiff":
+        return _tiff_held_per_pixel(opened)
+    return {"webp": 8.3, "gif": 5.0, "avif": 15.5, "heic": 6.0, "bmp": 7.5}[kind]
+
+
+def _tiff_held_per_pixel(opened: Any) -> float:
+    """A strip or a row of tiles is held at once, and a file may declare itself a single strip."""
+    if opened.mode == "YCbCr":
+        return 9.0
+    width, height = opened.size
+    tags = opened.tag_v2
+    samples, bits = tags.get(277, 1), max(tags.get(258, (1,)))
+    rows = min(tags.get(278, height), height)
+    if 322 in tags:
+        tile_width, tile_height = tags[322], tags[323]
+        across = -(-width // max(tile_width, 1))
+        return float(across * tile_width * tile_height * samples * bits / 8 / (width * height))
+    return float(rows / height * samples * bits / 8)
