@@ -3,6 +3,7 @@
 from imageproc.models.apikey import ApiKey
 from imageproc.models.heartbeat import ClusterHeartbeat
 from imageproc.models.image import ImageStatus, ProductImage
+from imageproc.models.minute import MinuteTally, Moved
 from imageproc.models.product import Product
 from imageproc.models.request import Priority, ProcessingRequest, RequestStatus
 from imageproc.models.switch import Switch
@@ -20,6 +21,8 @@ __all__ = [
     "DeliveryStatus",
     "FailureTally",
     "ImageStatus",
+    "MinuteTally",
+    "Moved",
     "Priority",
     "ProcessingRequest",
     "Product",

@@ -59,6 +59,36 @@ def update_rows(model: type[models.Model], fields: Sequence[str], rows: Sequence
         return int(cursor.rowcount)
 
 
+def add_to_rows(
+    model: type[models.Model],
+    keys: Sequence[str],
+    counters: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+) -> None:
+    """Add to the ``counters`` of the row with these ``keys``, or insert it. One statement.
+
+    ``rows`` hold keys, then counters. Sorted by the keys, two transactions cannot lock each other
+    out (https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-DEADLOCKS).
+    """
+    if not rows:
+        return
+    names = (*keys, *counters)
+    table, marks = _table(model), f"({', '.join(['%s'] * len(names))})"
+    sums = ", ".join(f"{(c := _quote(model, n))} = {table}.{c} + excluded.{c}" for n in counters)
+    written = [model._meta.get_field(name) for name in names]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({_columns(model, names)})"  # noqa: S608
+            f" VALUES {', '.join([marks] * len(rows))}"
+            f" ON CONFLICT ({_columns(model, keys)}) DO UPDATE SET {sums}",
+            [
+                field.get_db_prep_save(value, connection)  # type: ignore[union-attr]
+                for row in rows
+                for field, value in zip(written, row, strict=True)
+            ],
+        )
+
+
 def _table(model: type[models.Model]) -> str:
     return connection.ops.quote_name(model._meta.db_table)
 

@@ -222,5 +222,11 @@ class ProductImage(models.Model):
     def compression_ratio(self) -> float | None:
         """Output bytes over input bytes: 0.1 is a tenth of the size."""
         if not self.input_size or self.output_size is None:
+            # The newest failures, over all requests.
+            models.Index(
+                name="image_failed_newest",
+                fields=("-id",),
+                condition=Q(status=ImageStatus.FAILED),
+            ),
             return None
         return round(self.output_size / self.input_size, 4)

@@ -266,3 +266,10 @@ class ProcessingRequest(models.Model):
     @property
     def is_final(self) -> bool:
         return self.status in FINAL
+        permissions = (("operate", "Can retry, cancel, prioritise, remove, pause and resume"),)
+            # What waits, over all requests: queue depth and age.
+            models.Index(
+                name="request_open",
+                fields=("priority",),
+                condition=Q(status__in=[RequestStatus.PENDING, RequestStatus.PROCESSING]),
+            ),

@@ -15,7 +15,14 @@ from django.db.models.functions import Now
 
 from imageproc import queue
 from imageproc.faults import Fault
-from imageproc.models import FailureTally, ImageStatus, ProcessingRequest, ProductImage
+from imageproc.models import (
+    FailureTally,
+    ImageStatus,
+    MinuteTally,
+    Moved,
+    ProcessingRequest,
+    ProductImage,
+)
 from imageproc.models.bulk import update_rows
 from imageproc.pipeline.backoff import seconds_until_retry
 from imageproc.pipeline.claim import Job
@@ -88,7 +95,8 @@ def record(outcomes: Sequence[Outcome]) -> int:
 
 def write(images: Sequence[ProductImage]) -> None:
     """Store changed rows and move their requests' counters. Inside a transaction that holds
-    the rows' locks; images are locked before requests, requests in the order of their ids."""
+    the rows' locks; images are locked before requests, requests in the order of their ids, and
+    the minute last."""
     written = update_rows(ProductImage, WRITTEN, images) if images else 0
     assert written == len(images), "rows locked by this transaction cannot have moved"
     totals = _totals(images)
@@ -97,6 +105,7 @@ def write(images: Sequence[ProductImage]) -> None:
     settled = ProcessingRequest.objects.settled().filter(id__in=list(totals))
     for request_id in settled.values_list("id", flat=True):
         queue.enqueue_complete(request_id)
+    MinuteTally.objects.add(_ended(images))
 
 
 def give_up(image: ProductImage, fault: Fault, now: datetime) -> None:
@@ -173,6 +182,15 @@ def _totals(images: Sequence[ProductImage]) -> dict[UUID, _Totals]:
             of_request.failed += 1
             of_request.reasons[image.error_code, image.host] += 1
     return totals
+
+
+def _ended(images: Sequence[ProductImage]) -> list[Moved]:
+    """Of the images just written, those that reached their end."""
+    return [
+        Moved(image.finished_at, image.error_code, image.input_size or 0, image.output_size or 0)
+        for image in images
+        if image.finished_at and image.status in (ImageStatus.COMPLETED, ImageStatus.FAILED)
+    ]
 
 
 def _count(request_id: UUID, totals: _Totals) -> None:

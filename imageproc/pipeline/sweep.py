@@ -12,7 +12,13 @@ from django.db.models.functions import Now
 
 from imageproc import queue
 from imageproc.faults import WORKER_DIED
-from imageproc.models import ClusterHeartbeat, ProcessingRequest, ProductImage, WebhookDelivery
+from imageproc.models import (
+    ClusterHeartbeat,
+    MinuteTally,
+    ProcessingRequest,
+    ProductImage,
+    WebhookDelivery,
+)
 from imageproc.models.image import MAX_LOSSES
 from imageproc.pipeline import record
 from imageproc.pipeline.claim import has_due, has_suspects
@@ -33,6 +39,7 @@ def sweep() -> dict[str, int]:
     if has_due() or has_suspects():
         done["pumps"] = queue.ensure_pumps()
     ClusterHeartbeat.objects.forget_dead()
+    MinuteTally.objects.forget_old()
     if any(done.values()):
         log.info("swept %s", done)
     return done

@@ -1,0 +1,64 @@
+"""What was finished in each minute: rates and charts without a look at the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db import models
+from django.db.models.functions import Now
+
+from imageproc.models.bulk import add_to_rows
+
+KEPT = timedelta(days=8)
+
+
+class Moved(NamedTuple):
+    """One image that reached its end. ``code`` is "" for success; sizes in bytes."""
+
+    at: datetime
+    code: str
+    bytes_in: int
+    bytes_out: int
+
+
+class MinuteQuerySet(models.QuerySet["MinuteTally"]):
+    def add(self, moved: Iterable[Moved]) -> None:
+        """Count images in the transaction that ended them, as its last statement.
+
+        The row of a minute is the hottest there is: locked last, it is held for one commit only.
+        """
+        sums: dict[tuple[datetime, str], list[int]] = {}
+        for one in moved:
+            minute = one.at.replace(second=0, microsecond=0)
+            counts = sums.setdefault((minute, one.code), [0, 0, 0])
+            for place, number in enumerate((1, one.bytes_in, one.bytes_out)):
+                counts[place] += number
+        rows = [(*key, *counts) for key, counts in sorted(sums.items())]
+        add_to_rows(MinuteTally, ("minute", "code"), ("images", "bytes_in", "bytes_out"), rows)
+
+    def last(self, **span: float) -> MinuteQuerySet:
+        """The minutes of the last ``timedelta(**span)``, the one that runs included."""
+        return self.filter(minute__gt=Now() - timedelta(**span))
+
+    def forget_old(self) -> int:
+        return self.filter(minute__lt=Now() - KEPT).delete()[0]
+
+
+class MinuteTally(models.Model):
+    """Some thirty codes at the most, so at the most some thirty rows a minute."""
+
+    minute = models.DateTimeField()
+    code = models.CharField(max_length=40, blank=True)
+    images = models.PositiveIntegerField()
+    bytes_in = models.PositiveBigIntegerField()
+    bytes_out = models.PositiveBigIntegerField()
+
+    objects = MinuteQuerySet.as_manager()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(name="minute_once", fields=("minute", "code")),)
+
+    def __str__(self) -> str:
+        return f"{self.minute:%Y-%m-%d %H:%M} {self.code or 'done'}: {self.images}"
