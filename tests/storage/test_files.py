@@ -46,13 +46,13 @@ def partials(folder: Path) -> list[Path]:
 def test_a_killed_writer_leaves_the_old_or_the_new_object_whole(files: Path) -> None:
     target = files / "r1" / "a.jpg"
     left_behind = 0
-    for turn in range(12):
+    for turn in range(6):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(target)], cwd=ROOT, stdout=subprocess.PIPE
         )
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"ready\n"
-        time.sleep(0.05 + turn * 0.007)
+        time.sleep(0.05 + turn * 0.013)
         writer.send_signal(signal.SIGKILL)
         writer.wait()
         writer.stdout.close()
