@@ -29,7 +29,7 @@ COLUMNS: Mapping[str, frozenset[str]] = {
 _ROLE = {alias: column for column, aliases in COLUMNS.items() for alias in aliases}
 _IGNORED = re.compile(r"[\s._\-\ufeff]+")
 # Excel's own first line that names the delimiter.
-_SEP_LINE = re.compile(r'"?sep=([,;\t])"?[\r\n]*', re.IGNORECASE)
+_SEP_LINE = re.compile(r'"?sep=[,;\t]"?[\r\n]*', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,10 @@ def plain(name: str) -> str:
 
 def detect(lines: Iterator[str], encoding: str, *, bom: bool) -> tuple[SheetFormat, Iterator[str]]:
     """The format, and the lines after the header. Raises ``UnreadableError``."""
-    skipped, sep, first = _preamble(lines)
+    skipped, sep_line, first = _preamble(lines)
     tape = _Tape(first, lines)
     try:
-        header, delimiter, used = _best_header(tape, (sep,) if sep else DELIMITERS)
+        header, delimiter, used = _best_header(tape)
         cells = tuple(restore(cell) for cell in header)
         serial, name, urls = _find_columns(cells)
     except (UnreadableError, UnicodeError) as error:
@@ -82,7 +82,7 @@ def detect(lines: Iterator[str], encoding: str, *, bom: bool) -> tuple[SheetForm
         bom=bom,
         delimiter=delimiter,
         lineterminator=_line_end(tape.seen[used - 1]),
-        sep_line=bool(sep),
+        sep_line=sep_line,
         head_lines=skipped + used,
         header=cells,
         serial=serial,
@@ -92,15 +92,17 @@ def detect(lines: Iterator[str], encoding: str, *, bom: bool) -> tuple[SheetForm
     return found, chain(tape.seen[used:], lines)
 
 
-def _preamble(lines: Iterator[str]) -> tuple[int, str, str]:
-    """(lines before the header, the delimiter of a ``sep=`` line or "", the header's first line)"""
-    sep = ""
+def _preamble(lines: Iterator[str]) -> tuple[int, bool, str]:
+    """(lines before the header, whether one is a ``sep=`` line, the header's first line)
+
+    What the ``sep=`` line says is not needed: the header itself shows the delimiter.
+    """
+    sep_line = False
     for skipped, line in enumerate(lines):
-        declared = None if sep else _SEP_LINE.fullmatch(line)
-        if declared:
-            sep = declared[1]
+        if not sep_line and _SEP_LINE.fullmatch(line):
+            sep_line = True
         elif line.strip(" \t\r\n,;"):
-            return skipped, sep, line
+            return skipped, sep_line, line
     raise UnreadableError("empty_file", "The file holds no text.")
 
 
@@ -123,10 +125,10 @@ class _Tape:
             at += 1
 
 
-def _best_header(tape: _Tape, delimiters: tuple[str, ...]) -> tuple[list[str], str, int]:
+def _best_header(tape: _Tape) -> tuple[list[str], str, int]:
     """(cells, delimiter, lines used): the delimiter that shows most of our columns."""
     tries: list[tuple[int, int, list[str], str, int]] = []
-    for delimiter in delimiters:
+    for delimiter in DELIMITERS:
         reader = csv_reader(tape.replay(), delimiter)
         try:
             cells = next(reader)

@@ -1,7 +1,8 @@
 """Rows back to CSV: the dialect, encoding and columns that came in.
 
 Every cell is neutralised (``formula``), and reading what was written gives the same cells for any
-text, with the exception of what Windows-1252 cannot hold, which is written as ``?``.
+text, with the exception of what Windows-1252 cannot hold, which is written as ``?``. (A part of a
+Windows-1252 file may by chance be valid UTF-8 and is then read as that; the whole never is.)
 """
 
 from __future__ import annotations

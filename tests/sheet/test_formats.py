@@ -61,7 +61,7 @@ def test_encoding_delimiter_and_line_end(
 
 
 def test_one_byte_that_is_not_utf_8_at_the_end_of_a_long_file_decides_the_encoding() -> None:
-    body = f"1,Pen,{URL}\n" * 20_000
+    body = f"1,Pen,{URL}\n" * 40_000
     content = sheet_of(body) + b"2,Caf\xe9," + URL.encode() + b"\n"
     assert form(content).encoding == "cp1252"
     assert good(content)[-1].product_name == "Café"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tracemalloc
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 from imageproc.sheet import Outcome, SheetFormat, read, rows, write_output
@@ -43,13 +44,14 @@ def test_memory_of_reading_and_writing_is_bounded(tmp_path: Path) -> None:
 
     def write_again() -> None:
         with path.open("rb") as file:
-            done = ((row.cells, Outcome(row.urls, "DONE")) for row in rows(file, found[0]))
+            some = islice(rows(file, found[0]), ROWS // 5)
+            done = ((row.cells, Outcome(row.urls, "DONE")) for row in some)
             written = sum(len(block) for block in write_output(found[0], done))
-        assert written > path.stat().st_size
+        assert written > 4_500_000
 
     # 8 bytes a URL to find duplicates, and the buffers; the file itself is 12 MB.
     assert peak(validate) < ROWS * 8 + 4_000_000
-    assert peak(write_again) < 3_000_000
+    assert peak(write_again) < 2_000_000
 
 
 def test_an_endless_line_or_cell_is_given_up_early() -> None:
