@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from django.db import transaction
@@ -31,7 +29,8 @@ def complete(request_id: UUID) -> bool:
         return False
     if not ProcessingRequest.objects.hold(request_id, HOLD_SECONDS):
         return False
-    stored = _write_output(ProcessingRequest.objects.get(id=request_id))
+    request = ProcessingRequest.objects.get(id=request_id)
+    stored = _write_output(request)
     if stored is None:
         return fail(request_id, LOST_INPUT)
     if isinstance(stored, Fault):
@@ -39,7 +38,9 @@ def complete(request_id: UUID) -> bool:
         ProcessingRequest.objects.extend(request_id, RETRY_SECONDS)
         return False
     with transaction.atomic():
-        ended = ProcessingRequest.objects.settle(request_id, output_csv=stored.key)
+        ended = ProcessingRequest.objects.settle(
+            request_id, output_csv=stored.key, reopened=request.reopened
+        )
         if ended:
             webhooks.announce(request_id)
     ProcessingRequest.objects.release(request_id)
@@ -78,7 +79,8 @@ def _write_output(request: ProcessingRequest) -> store.Stored | Fault | None:
     except store.StoreError as error:
         return error.fault
     key = f"{request.id}/output.csv"
-    return store.put_stream(key, _holding(request.id, chunks), "text/csv")
+    held = ProcessingRequest.objects.holding(request.id, HOLD_SECONDS, chunks)
+    return store.put_stream(key, held, "text/csv")
 
 
 def _cancel_batch(request_id: UUID) -> int:
@@ -86,13 +88,3 @@ def _cancel_batch(request_id: UUID) -> int:
         images = ProductImage.objects.open().filter(request_id=request_id).order_by("id")
         ids = list(images.select_for_update().values_list("id", flat=True)[:CANCEL_BATCH])
         return ProductImage.objects.cancel(ids)
-
-
-def _holding(request_id: UUID, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """``chunks``, the request held on while they are written."""
-    extend_after = time.monotonic() + HOLD_SECONDS / 3
-    for chunk in chunks:
-        if time.monotonic() > extend_after:
-            ProcessingRequest.objects.extend(request_id, HOLD_SECONDS)
-            extend_after = time.monotonic() + HOLD_SECONDS / 3
-        yield chunk

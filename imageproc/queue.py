@@ -52,6 +52,10 @@ def enqueue_close(request_id: UUID) -> None:
     _enqueue("imageproc.tasks.close_images", request_id)
 
 
+def enqueue_erase(request_id: UUID) -> None:
+    _enqueue("imageproc.tasks.erase", request_id)
+
+
 def enqueue_delivery(delivery_id: UUID) -> None:
     _enqueue("imageproc.tasks.deliver", delivery_id)
 

@@ -5,7 +5,7 @@ A task may run twice, late or never; every callee starts with a conditional UPDA
 
 from uuid import UUID
 
-from imageproc import completion, webhooks
+from imageproc import completion, removal, webhooks
 from imageproc import ingest as ingestion
 from imageproc.cluster import stop_requested
 from imageproc.pipeline import pump as pumping
@@ -30,6 +30,11 @@ def complete(request_id: str) -> bool:
 def close_images(request_id: str) -> int:
     """End the images of a request that ended before them. Images moved."""
     return completion.close_images(UUID(request_id))
+
+
+def erase(request_id: str) -> bool:
+    """Delete what a removed request leaves behind. Whether nothing is left."""
+    return removal.erase(UUID(request_id))
 
 
 def deliver(delivery_id: str) -> bool:

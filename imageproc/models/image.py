@@ -86,6 +86,21 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
             )
         )
 
+    def put_back(self, ids: Collection[UUID]) -> int:
+        """FAILED or COMPLETED → PENDING with all attempts ahead; the log of the old ones stays,
+        and so does the object, until another takes its place."""
+        return self.filter(
+            id__in=ids, status__in=[ImageStatus.FAILED, ImageStatus.COMPLETED]
+        ).update(
+            status=ImageStatus.PENDING,
+            attempts=0,
+            lost_count=0,
+            next_attempt_at=Now(),
+            error_code="",
+            error_message="",
+            finished_at=None,
+        )
+
     def return_lost(self, ids: Collection[UUID]) -> int:
         """Expired → PENDING, the loss counted; those lost MAX_LOSSES times are left for
         the caller to fail."""
@@ -207,6 +222,12 @@ class ProductImage(models.Model):
                 fields=("lease_id",),
                 condition=Q(status=ImageStatus.PROCESSING),
             ),
+            # The newest failures, over all requests.
+            models.Index(
+                name="image_failed_newest",
+                fields=("-id",),
+                condition=Q(status=ImageStatus.FAILED),
+            ),
             # Failures by reason.
             models.Index(
                 name="image_failed",
@@ -222,11 +243,5 @@ class ProductImage(models.Model):
     def compression_ratio(self) -> float | None:
         """Output bytes over input bytes: 0.1 is a tenth of the size."""
         if not self.input_size or self.output_size is None:
-            # The newest failures, over all requests.
-            models.Index(
-                name="image_failed_newest",
-                fields=("-id",),
-                condition=Q(status=ImageStatus.FAILED),
-            ),
             return None
         return round(self.output_size / self.input_size, 4)

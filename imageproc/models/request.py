@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -11,6 +14,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from imageproc.models.ids import uuid7
+
+Item = TypeVar("Item")
 
 
 class RequestStatus(models.TextChoices):
@@ -21,6 +26,8 @@ class RequestStatus(models.TextChoices):
     CANCELLED = "CANCELLED"
 
 
+# Longer than a worker can have an image in hand.
+REMAINS_SECONDS = 600
 FINAL = (RequestStatus.COMPLETED, RequestStatus.FAILED, RequestStatus.CANCELLED)
 
 
@@ -34,8 +41,13 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
     """Every change of a request's state. Each is one conditional UPDATE; a False or 0 says that
     the row was not in the state that the change needs, and that nothing was written."""
 
+    def kept(self) -> RequestQuerySet:
+        """Not being removed."""
+        return self.filter(removed_at=None)
+
     def owned_by(self, owner_id: int) -> RequestQuerySet:
-        return self.filter(owner_id=owner_id)
+        """What its owner sees: a removed request is gone at once, its rows follow."""
+        return self.kept().filter(owner_id=owner_id)
 
     def open(self) -> RequestQuerySet:
         """Still to be finished."""
@@ -59,7 +71,13 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
     def to_close(self) -> RequestQuerySet:
         """Ended before its images: some have not heard of it."""
         done = F("completed_images") + F("failed_images") + F("cancelled_images")
-        return self.filter(status__in=FINAL, total_images__gt=done)
+        return self.kept().filter(status__in=FINAL, total_images__gt=done)
+
+    def to_erase(self) -> RequestQuerySet:
+        """Removed, and not yet erased. The request's own row goes last, REMAINS_SECONDS later:
+        a worker that had an image in hand may have stored it after the objects were deleted."""
+        due = Q(removed_at__lt=Now() - timedelta(seconds=REMAINS_SECONDS))
+        return self.filter(due | Q(erased_at=None), removed_at__isnull=False)
 
     def hold(self, request_id: UUID, seconds: float) -> bool:
         """Take the request for one control task, unless another holds it."""
@@ -69,6 +87,15 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
     def extend(self, request_id: UUID, seconds: float) -> None:
         """Go on holding the request; also "not before", for the next try after a fault."""
         self.filter(id=request_id).update(lease_until=Now() + timedelta(seconds=seconds))
+
+    def holding(self, request_id: UUID, seconds: float, items: Iterable[Item]) -> Iterator[Item]:
+        """``items`` as they are, the request held on while they are being used up."""
+        extend_after = time.monotonic() + seconds / 3
+        for item in items:
+            if time.monotonic() > extend_after:
+                self.extend(request_id, seconds)
+                extend_after = time.monotonic() + seconds / 3
+            yield item
 
     def release(self, request_id: UUID) -> None:
         """Hand the request to the next control task at once."""
@@ -99,11 +126,15 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         cancelled = F("total_images") - F("completed_images") - F("failed_images")
         return self.to_close().filter(id=request_id).update(cancelled_images=cancelled) == 1
 
-    def settle(self, request_id: UUID, *, output_csv: str) -> bool:
-        """PROCESSING → COMPLETED, or FAILED when no image succeeded; only once, only settled."""
+    def settle(self, request_id: UUID, *, output_csv: str, reopened: int) -> bool:
+        """PROCESSING → COMPLETED, or FAILED when no image succeeded; only once, only settled.
+
+        ``reopened`` as it was before the output CSV was written: images that were tried again
+        meanwhile are not in it.
+        """
         return (
             self.settled()
-            .filter(id=request_id)
+            .filter(id=request_id, reopened=reopened)
             .update(
                 status=models.Case(
                     models.When(completed_images__gt=0, then=models.Value(RequestStatus.COMPLETED)),
@@ -141,23 +172,48 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
             == 1
         )
 
-    def reopen(self, request_id: UUID, *, failed: int) -> bool:
-        """COMPLETED or FAILED → PROCESSING with ``failed`` images to be tried again."""
+    def reopenable(self) -> RequestQuerySet:
+        """Its images may be tried again: it was not cancelled, and every row was written."""
+        ended = [RequestStatus.COMPLETED, RequestStatus.FAILED]
+        whole = Q(status__in=ended, ingested_products=F("total_products"))
+        return self.kept().filter(Q(status=RequestStatus.PROCESSING) | whole)
+
+    def reopen(
+        self,
+        request_id: UUID,
+        *,
+        failed: int = 0,
+        completed: int = 0,
+        bytes_in: int = 0,
+        bytes_out: int = 0,
+    ) -> bool:
+        """PROCESSING, COMPLETED or FAILED → PROCESSING, the counters less what is tried again."""
         return (
-            self.filter(
-                id=request_id,
-                failed_images__gte=failed,
-                status__in=[
-                    RequestStatus.PROCESSING,
-                    RequestStatus.COMPLETED,
-                    RequestStatus.FAILED,
-                ],
-            ).update(
+            self.reopenable()
+            .filter(id=request_id, failed_images__gte=failed, completed_images__gte=completed)
+            .update(
                 status=RequestStatus.PROCESSING,
+                reopened=F("reopened") + 1,
                 failed_images=F("failed_images") - failed,
+                completed_images=F("completed_images") - completed,
+                bytes_in=F("bytes_in") - bytes_in,
+                bytes_out=F("bytes_out") - bytes_out,
                 error_message="",
                 completed_at=None,
             )
+            == 1
+        )
+
+    def set_priority(self, request_id: UUID, priority: str) -> bool:
+        """For the images that are still to be claimed."""
+        return self.open().kept().filter(id=request_id).update(priority=priority) == 1
+
+    def remove(self, request_id: UUID) -> bool:
+        """Invisible at once; its objects and rows follow. Its idempotency key is free again."""
+        return (
+            self.kept()
+            .filter(id=request_id)
+            .update(removed_at=Now(), idempotency_key=None, webhook_url="")
             == 1
         )
 
@@ -203,11 +259,17 @@ class ProcessingRequest(models.Model):
     ingested_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     last_served_at = models.DateTimeField(null=True, blank=True)
+    # How often images were put back to work: what was written before the last time is out of date.
+    reopened = models.PositiveIntegerField(default=0)
+    removed_at = models.DateTimeField(null=True, blank=True)
+    # Objects and rows are deleted, but for what was still in hand then.
+    erased_at = models.DateTimeField(null=True, blank=True)
 
     objects = RequestQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
+        permissions = (("operate", "Can retry, cancel, prioritise, remove, pause and resume"),)
         constraints = (
             models.CheckConstraint(
                 name="request_status_known", condition=Q(status__in=RequestStatus.values)
@@ -243,10 +305,21 @@ class ProcessingRequest(models.Model):
         )
         indexes = (
             models.Index(name="request_owner_newest", fields=("owner", "-id")),
+            # What waits, over all requests: queue depth and age.
+            models.Index(
+                name="request_open",
+                fields=("priority",),
+                condition=Q(status__in=[RequestStatus.PENDING, RequestStatus.PROCESSING]),
+            ),
             models.Index(
                 name="request_to_serve",
                 fields=("last_served_at",),
                 condition=Q(status=RequestStatus.PROCESSING),
+            ),
+            models.Index(
+                name="request_removed",
+                fields=("removed_at",),
+                condition=Q(removed_at__isnull=False),
             ),
             models.Index(
                 name="request_to_ingest",
@@ -266,10 +339,3 @@ class ProcessingRequest(models.Model):
     @property
     def is_final(self) -> bool:
         return self.status in FINAL
-        permissions = (("operate", "Can retry, cancel, prioritise, remove, pause and resume"),)
-            # What waits, over all requests: queue depth and age.
-            models.Index(
-                name="request_open",
-                fields=("priority",),
-                condition=Q(status__in=[RequestStatus.PENDING, RequestStatus.PROCESSING]),
-            ),

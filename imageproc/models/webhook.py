@@ -106,11 +106,11 @@ class DeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
         )
 
     def redeliver(self, delivery_id: UUID) -> bool:
-        """An operator sends it again, from the start of the schedule."""
+        """Send it at once, and again from the start of the schedule. Not while it is being sent."""
         return (
-            self.filter(
-                id=delivery_id, status__in=[DeliveryStatus.DELIVERED, DeliveryStatus.FAILED]
-            ).update(
+            self.filter(id=delivery_id)
+            .exclude(status=DeliveryStatus.SENDING)
+            .update(
                 status=DeliveryStatus.PENDING, attempts=0, next_attempt_at=Now(), finished_at=None
             )
             == 1

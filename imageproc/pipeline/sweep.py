@@ -54,7 +54,7 @@ def return_expired() -> int:
 
 
 def put_back_control_tasks() -> int:
-    """Enqueue the ingests, completions, cancellations and webhooks that nobody works on."""
+    """Enqueue every control task that a row waits for and nobody works on."""
     if queue.waiting(queue.CONTROL) >= CONTROL_BACKLOG:
         return 0
     requests = ProcessingRequest.objects.free()
@@ -62,6 +62,7 @@ def put_back_control_tasks() -> int:
         _enqueue(queue.enqueue_ingest, requests.to_ingest())
         + _enqueue(queue.enqueue_complete, requests.settled())
         + _enqueue(queue.enqueue_close, requests.to_close())
+        + _enqueue(queue.enqueue_erase, requests.to_erase())
         + _enqueue(queue.enqueue_delivery, WebhookDelivery.objects.due())
     )
 
