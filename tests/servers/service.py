@@ -21,6 +21,7 @@ class Service(Server):
     """Reaches origins on loopback at the given ports; anything else by ``env``."""
 
     name = "service"
+    start_timeout = 120.0
 
     def __init__(self, *origin_ports: int, env: Mapping[str, str] | None = None) -> None:
         super().__init__()
