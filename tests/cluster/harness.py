@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,13 @@ from django_q.signing import SignedPackage
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 15.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
     """The first truthy answer of ``what``; fails when none comes in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if answer := what():
             return answer
-        time.sleep(0.02)
+        time.sleep(0.05)
     raise AssertionError(f"nothing after {seconds} s")
 
 
@@ -68,7 +68,6 @@ class Tree:
             **{key: str(value) for key, value in env.items()},
         }
         self.log = directory / "log.txt"
-        self.seen: dict[int, psutil.Process] = {}
 
     def start(self, roles: int = 0) -> Tree:
         """Start, and wait until ``roles`` processes have named themselves."""
@@ -81,23 +80,18 @@ class Tree:
                 stderr=log,
                 start_new_session=True,
             )
-        self.root = psutil.Process(self.process.pid)
         if roles:
             wait_for(lambda: len(self.named()) >= roles, 30)
         return self
 
     def processes(self) -> list[psutil.Process]:
-        """Every process of the tree that lives now, orphans included."""
-        try:
-            for process in (self.root, *self.root.children(recursive=True)):
-                self.seen[process.pid] = process
-        except psutil.NoSuchProcess:
-            pass
-        for known in list(self.seen.values()):
-            if _lives(known):
-                for child in _children(known):
-                    self.seen[child.pid] = child
-        return [process for process in self.seen.values() if _lives(process)]
+        """Every process of the tree that lives now, orphans included: they share its session."""
+        found = []
+        for pid in psutil.pids():
+            with suppress(ProcessLookupError, psutil.NoSuchProcess):
+                if os.getsid(pid) == self.process.pid:
+                    found.append(psutil.Process(pid))
+        return [process for process in found if _lives(process)]
 
     def named(self, role: str = ".") -> list[psutil.Process]:
         """Those called ``images.worker``, ``control.guard``, …"""
@@ -123,16 +117,19 @@ class Tree:
 
     def signal_everyone(self, number: int) -> None:
         for process in self.processes():
-            process.send_signal(number)
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
-    def wait(self, seconds: float = 15.0) -> int:
+    def wait(self, seconds: float = 30.0) -> int:
         """The exit code, within ``seconds``."""
         return self.process.wait(seconds)
 
     def end(self) -> None:
         """Kill whatever is left."""
+        self.process.kill()
         for process in self.processes():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.wait()
         wait_for(lambda: not self.processes())
 
@@ -150,7 +147,9 @@ class Tree:
             cursor.execute(sql, values)
             return cursor.fetchall() if cursor.description else []
 
-    def enqueue(self, task: str, *args: Any, cluster: str = "images", age: float = 0) -> str:
+    def enqueue(
+        self, task: str, *args: Any, cluster: str = "images", age: float = 0, **options: Any
+    ) -> None:
         """Put a task of tests.cluster.tasks on the queue, due ``age`` seconds ago."""
         now = timezone.now()
         package = {
@@ -161,6 +160,7 @@ class Tree:
             "kwargs": {},
             "started": now,
             "ack_failure": Conf.ACK_FAILURES,
+            **options,
         }
         payload = SignedPackage.dumps(package)
         with self.database() as connection, connection.cursor() as cursor:
@@ -169,12 +169,11 @@ class Tree:
                 "INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, %s)",
                 (cluster, payload, due),
             )
-        return str(package["id"])
 
     def queued(self) -> int:
         return int(self.query("SELECT count(*) FROM django_q_ormq")[0][0])
 
-    def runs_a_task(self, seconds: float = 15.0, cluster: str = "images") -> None:
+    def runs_a_task(self, seconds: float = 30.0, cluster: str = "images") -> None:
         """Enqueue a task and wait until it has run."""
         file = self.directory / f"ran-{os.urandom(4).hex()}"
         self.enqueue("touch", file, cluster=cluster)
@@ -209,13 +208,6 @@ def _lives(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children()
-    except psutil.NoSuchProcess:
-        return []
 
 
 def _name(process: psutil.Process) -> str:

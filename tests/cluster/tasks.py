@@ -42,6 +42,13 @@ def nap(path: str, seconds: float) -> None:
     note(path, "end")
 
 
+def deafen(path: str) -> None:
+    """Hear no alarm, like a loop in C."""
+    note(path)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    time.sleep(600)
+
+
 def work_until_stopped(path: str) -> None:
     """A pump: sees the stop, then needs a moment to bring its work home."""
     note(path, "begin")

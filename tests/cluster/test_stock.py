@@ -26,7 +26,7 @@ def stock(tree: Make) -> Tree:
 
 def workers(cluster: Tree) -> list[psutil.Process]:
     """The first two that the sentinel forked."""
-    [sentinel] = cluster.root.children()
+    [sentinel] = psutil.Process(cluster.process.pid).children()
     return sorted(sentinel.children(), key=lambda process: process.pid)[:2]
 
 

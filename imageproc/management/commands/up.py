@@ -28,7 +28,7 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         if not settings.DEBUG:
             call_command("collectstatic", interactive=False, verbosity=0)
-        self.stdout.write(f"http://{_join(*listener.getsockname()[:2])}/")
+        self.stdout.write(f"http://{_join(*listener.getsockname()[:2])}/  (Ctrl-C stops it)")
         self.stdout.flush()
         programs = [_web(listener), *clusters()]
         sys.exit(Supervisor(programs, grace=grace(), on_stop=listener.close).run())
