@@ -273,7 +273,8 @@ async def _slow_headers(origin: Origin, asked: Asked, writer: asyncio.StreamWrit
 
 @behaviour("slow-body")
 async def _slow_body(origin: Origin, asked: Asked, writer: asyncio.StreamWriter) -> None:
-    writer.write(Reply(PICTURE * 20).encode().partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+    status = int(asked.option("status", "200"))
+    writer.write(Reply(b"", status=status, declared=len(PICTURE) * 20).encode())
     await _drip(PICTURE * 20, asked, writer)
 
 

@@ -28,7 +28,8 @@ from imageproc.faults import (
     HOST_ERROR,
     Fault,
 )
-from imageproc.pipeline.addresses import Address, Policy, allowed, literal
+from imageproc.pipeline.addresses import Address, Policy, allowed
+from imageproc.pipeline.target import literal
 
 CONNECT_SECONDS = 10.0  # for all addresses of a host together: a dead host must not cost a deadline
 RESOLVER_THREADS = 32
@@ -129,7 +130,14 @@ class Resolver:
         answer: Future[list[Address]] = Future()
         with self._lock:
             self._asking[host] = answer
-        threading.Thread(target=self._look_up, args=(host, answer), daemon=True).start()
+        look_up = threading.Thread(
+            target=self._look_up, args=(host, answer), name=f"resolve {host}", daemon=True
+        )
+        try:
+            look_up.start()
+        except RuntimeError:  # no thread to be had
+            answer.set_exception(OSError("out of threads"))
+            self._done(host, answer)
         return answer
 
     def _look_up(self, host: str, answer: Future[list[Address]]) -> None:
@@ -140,10 +148,13 @@ class Resolver:
         except (OSError, ValueError) as error:
             answer.set_exception(error)
         finally:
-            with self._lock:
-                if self._asking.get(host) is answer:
-                    del self._asking[host]
-            self._free.release()
+            self._done(host, answer)
+
+    def _done(self, host: str, answer: Future[list[Address]]) -> None:
+        with self._lock:
+            if self._asking.get(host) is answer:
+                del self._asking[host]
+        self._free.release()
 
 
 # --- Dialling -------------------------------------------------------------------------------------

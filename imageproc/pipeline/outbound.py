@@ -2,8 +2,8 @@
 
 ``get`` and ``post`` return an Answer or a Fault and raise nothing. One deadline bounds the whole
 exchange: name look-up, connecting, TLS, redirects, headers and body. Every URL is judged, those of
-redirects too (``addresses``); every dial goes to a judged address (``dial``). Nothing is taken from
-the environment: no proxies, no netrc, no cookies.
+redirects too (``target``), and every address that is dialled (``addresses``, ``dial``). Nothing is
+taken from the environment: no proxies, no netrc, no cookies.
 
 A redirect from https to http is followed: nothing secret was sent with the first request, a plain
 http link is accepted in a catalogue as well, and the second host is judged like the first.
@@ -38,13 +38,14 @@ from imageproc.faults import (
     TOO_MANY_REDIRECTS,
     Fault,
 )
-from imageproc.pipeline.addresses import Policy, Target, check, parse
+from imageproc.pipeline.addresses import Policy
 from imageproc.pipeline.dial import Bounded, RefusedError
+from imageproc.pipeline.target import Target, check, parse
 from imageproc.pipeline.transport import StaleConnectionError, Transport
 
 __all__ = ["Answer", "Limits", "Policy", "check", "get", "post"]
 
-USER_AGENT = "imageproc/0.1 (+image downloader)"
+USER_AGENT = "imageproc/0.1 (downloads catalogue images)"
 MAX_RETRY_AFTER = 3600.0  # seconds
 ANSWER_BYTES = 1024  # what is kept of a webhook receiver's answer
 _READ = 256 * 1024

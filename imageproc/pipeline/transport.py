@@ -22,8 +22,9 @@ from urllib3.response import HTTPResponse
 from urllib3.util import Timeout
 from urllib3.util.connection import is_connection_dropped
 
-from imageproc.pipeline.addresses import Policy, Target
+from imageproc.pipeline.addresses import Policy
 from imageproc.pipeline.dial import BoundedSocket, BoundedTLSSocket, Dialler
+from imageproc.pipeline.target import Target
 
 MAX_POOLS = 1000  # hosts remembered in a process
 MAX_IDLE = 256  # connections kept alive in a process, of all hosts

@@ -53,7 +53,7 @@ def test_what_is_sent(
     assert asked.target == "/a%20b.gif?x=%C3%BC%7C%41&y=50%25"
     assert asked.headers == {
         "host": f"127.0.0.1:{origin.port}",
-        "user-agent": "imageproc/0.1 (+image downloader)",
+        "user-agent": "imageproc/0.1 (downloads catalogue images)",
         "accept": "image/*,*/*;q=0.5",
         "accept-encoding": "identity",
     }

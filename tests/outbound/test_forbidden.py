@@ -8,6 +8,7 @@ import threading
 from ipaddress import ip_address
 
 import pytest
+from pytest_django import Settings
 
 from imageproc.faults import Fault
 from imageproc.pipeline.addresses import allowed
@@ -200,10 +201,9 @@ def test_allow_cidrs(address: str, cidr: str, expected: bool) -> None:
     assert allowed(ip_address(address), Policy.of([cidr])) is expected
 
 
-def test_policy_and_limits_come_from_the_settings(settings: object) -> None:
-    vars(settings)  # pytest-django's fixture sets on assignment
-    settings.OUTBOUND_ALLOW_CIDRS = ["127.0.0.0/8"]  # type: ignore[attr-defined]
-    settings.OUTBOUND_ALLOW_PORTS = ["80", "9000"]  # type: ignore[attr-defined]
-    settings.MAX_IMAGE_BYTES, settings.FETCH_DEADLINE = 123, 4.5  # type: ignore[attr-defined]
+def test_policy_and_limits_come_from_the_settings(settings: Settings) -> None:
+    settings.OUTBOUND_ALLOW_CIDRS = ["127.0.0.0/8"]
+    settings.OUTBOUND_ALLOW_PORTS = ["80", "9000"]
+    settings.MAX_IMAGE_BYTES, settings.FETCH_DEADLINE = 123, 4.5
     assert Policy.from_settings() == Policy.of(["127.0.0.0/8"], [80, 9000])
     assert Limits.from_settings() == Limits(123, 4.5)
