@@ -29,8 +29,13 @@ URLS = st.lists(
 )
 
 
+# A time limit for each example would measure the machine.
+PATIENT = settings(deadline=None)
+
+
 @given(st.one_of(ANY, AWKWARD))
 @example("'=x")
+@PATIENT
 def test_neutralising_is_undone_exactly(cell: str) -> None:
     safe = neutralise(cell)
     assert restore(safe) == cell
@@ -43,6 +48,7 @@ def test_neutralising_is_undone_exactly(cell: str) -> None:
     DELIMITERS,
     ENDS,
 )
+@PATIENT
 def test_rows_to_csv_to_rows_is_the_identity(
     texts: list[tuple[str, str]], encoding: tuple[str, bool], delimiter: str, end: str
 ) -> None:
@@ -56,6 +62,7 @@ def test_rows_to_csv_to_rows_is_the_identity(
 
 
 @given(st.lists(CP1252, min_size=1, max_size=5), DELIMITERS, ENDS)
+@PATIENT
 def test_the_identity_in_windows_1252(texts: list[str], delimiter: str, end: str) -> None:
     sheet = a_format("cp1252", delimiter, end, header=(*HEADER, "x"))
     # "é" before an ASCII character is never UTF-8: this file is told apart by its first row
@@ -66,6 +73,7 @@ def test_the_identity_in_windows_1252(texts: list[str], delimiter: str, end: str
 
 
 @given(st.one_of(ANY, AWKWARD), st.one_of(ANY, AWKWARD))
+@PATIENT
 def test_serial_and_name_are_any_text(serial: str, name: str) -> None:
     serial, name = f"s{serial}s", f"n{name}n"
     (row,) = good(written(a_format(), [(serial, name, URL)]))
@@ -73,13 +81,13 @@ def test_serial_and_name_are_any_text(serial: str, name: str) -> None:
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=300)
+@settings(PATIENT, max_examples=300)
 def test_no_bytes_raise(content: bytes) -> None:
     check_accounts(opened(content))
 
 
 @given(st.binary(max_size=200), st.sampled_from(["utf-8", "utf-16-le", "utf-16-be"]), DELIMITERS)
-@settings(max_examples=300)
+@settings(PATIENT, max_examples=300)
 def test_no_bytes_after_a_good_header_raise(body: bytes, encoding: str, delimiter: str) -> None:
     mark = "\ufeff" if encoding != "utf-8" else ""
     header = (mark + delimiter.join(HEADER) + "\n").encode(encoding)
@@ -92,7 +100,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=40))
-@settings(max_examples=400)
+@settings(PATIENT, max_examples=400)
 def test_no_record_is_lost(pieces: list[str]) -> None:
     body = "".join(pieces)
     sheet = opened((",".join(HEADER) + "\n" + body).encode())
@@ -140,6 +148,7 @@ def check_accounts(sheet: Sheet) -> list[Row | LineError]:
 
 
 @given(URLS, st.sampled_from([",", ", ", ";", "|", " ", "\n", "\r\n", " ,\n"]), st.data())
+@PATIENT
 def test_outputs_stay_aligned(urls: list[str], between: str, data: st.DataObject) -> None:
     cell = between.join(urls)
     assert split_cell(cell) == urls
@@ -152,6 +161,7 @@ def test_outputs_stay_aligned(urls: list[str], between: str, data: st.DataObject
 
 
 @given(st.text(max_size=60), st.text("htps:/,.;| a\\@[]%0x1é\n", max_size=60))
+@PATIENT
 def test_no_cell_of_urls_raises(text: str, urlish: str) -> None:
     for cell in (text, urlish, f"http://{urlish}", f"https://{text}"):
         quoted = cell.replace("\0", "").replace('"', '""')
