@@ -199,7 +199,7 @@ Q_CLUSTER: dict[str, Any] = {
     "max_attempts": 3,
     "save_limit": -1,
     "catch_up": False,
-    "guard_cycle": 0.5,
+    "poll": 0.3,
     "scheduler": False,
     "label": "Queue",
     "ALT_CLUSTERS": {
