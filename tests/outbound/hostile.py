@@ -148,6 +148,7 @@ FORBIDDEN: dict[str, list[str]] = {
         "ws://public.example/",
         "//127.0.0.1/",
         "httpx://public.example/",
+        "httpſ://public.example/",
         " http://127.0.0.1/",
     ],
     "ports": [
@@ -186,6 +187,7 @@ PUBLIC: list[str] = [
     "http://public.example:80/ok",
     "HTTP://PUBLIC.Example/ok",
     "http://public.example/ok?a=b/../c&d=%20#fragment",
+    "http://public.example/ok?می\u200cخواهم",
     f"http://{PUBLIC_V4}/ok",
     "http://8.8.8.8/ok",
     "http://1.1.1.1/ok",

@@ -7,7 +7,10 @@ import socket
 import threading
 from ipaddress import ip_address
 
+import hypothesis
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pytest_django import Settings
 
 from imageproc.faults import Fault
@@ -15,6 +18,7 @@ from imageproc.pipeline.addresses import allowed
 from imageproc.pipeline.dial import Dialler, RefusedError
 from imageproc.pipeline.fetch import Body, fetch
 from imageproc.pipeline.outbound import Answer, Limits, Policy, check, post
+from imageproc.pipeline.target import Target, parse
 from tests.origin import PICTURE, Origin
 from tests.outbound.conftest import Wire
 from tests.outbound.hostile import FORBIDDEN, PUBLIC, PUBLIC_V4, RESOLVES
@@ -109,6 +113,21 @@ def test_a_hostile_host_is_judged_quickly() -> None:
         "http://" + "." * 7000,
     ):
         assert check(url, CLOSED) is not None
+
+
+@hypothesis.settings(deadline=None)
+@given(
+    st.sampled_from(["", "http://", "HTTPS://", "http://[", "http://a.example"]),
+    st.text(st.characters(exclude_categories=())),
+)
+@example("http://", "[::1%25lo]:80/")
+@example("http://", "xn--a/")
+def test_no_text_breaks_the_parser(start: str, rest: str) -> None:
+    """It answers; and what it lets pass is plain ASCII, and means the same when read again."""
+    target = parse(start + rest, CLOSED)
+    if isinstance(target, Target):
+        assert target.url.isascii()
+        assert parse(target.url, CLOSED) == target
 
 
 # --- Names that change -----------------------------------------------------------------------
