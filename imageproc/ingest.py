@@ -98,10 +98,7 @@ def _rows_of(
         product_id = uuid7()
         products.append((product_id, request_id, number, row.serial_number, row.product_name))
         for position, url in enumerate(row.urls, 1):
-            images.append((uuid7(), product_id, request_id, position, url, host_of(url)))
+            images.append(
+                (uuid7(), product_id, request_id, position, url, sheet.host_of(url)[:255])
+            )
     return products, images
-
-
-def host_of(url: str) -> str:
-    """Host and port of an accepted URL, lower case."""
-    return url.split("/", 3)[2].split("?", 1)[0].lower()[:255]

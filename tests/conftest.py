@@ -14,6 +14,8 @@ from tests.servers.redis import Redis
 from tests.servers.s3 import Bucket
 from tests.servers.seaweed import Seaweed
 
+pytest_plugins = ["tests.origin"]
+
 CI = bool(os.environ.get("CI"))
 
 

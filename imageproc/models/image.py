@@ -128,7 +128,7 @@ class ProductImage(models.Model):
     # The place in the product's cell, from 1.
     position = models.PositiveSmallIntegerField()
     input_url = models.TextField()
-    # The URL's host and port: what fairness and the reports group by.
+    # The URL's host, lower case: what fairness and the reports group by.
     host = models.CharField(max_length=255)
 
     status = models.CharField(max_length=10, choices=ImageStatus, db_default=ImageStatus.PENDING)

@@ -10,7 +10,7 @@ from imageproc.models import ProductImage, RequestStatus, Switch
 from imageproc.pipeline.claim import claim, claim_suspect, has_due
 from tests.domain import build
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 def test_a_claim_leases_and_counts_the_attempt_before_any_work() -> None:

@@ -15,7 +15,7 @@ from imageproc.pipeline.claim import claim
 from imageproc.pipeline.record import Failed, record
 from tests.domain import build
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 def counters(of: ProcessingRequest) -> tuple[int, int, int, int]:

@@ -11,7 +11,7 @@ from imageproc.pipeline.claim import claim, claim_suspect
 from imageproc.pipeline.sweep import return_expired, sweep
 from tests.domain import build
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 def kill_the_worker() -> None:
