@@ -49,8 +49,12 @@ def _jpeg(image: Any, quality: int, *, thorough: bool) -> bytes:
 
 
 def _on_our_table(quality: int) -> int:
-    """MozJPEG's quality number, moved to where table 5 costs no more bytes than its table 3."""
-    return quality - min(4, quality // 7, (100 - quality) // 10)
+    """MozJPEG's quality number, moved to where table 5 costs fewer bytes than its table 3.
+
+    30 becomes 25, whose first step is 20: the paper white of a product photograph stays at 255
+    (a step of 19, one number up, would make it 254).
+    """
+    return quality - min(5, quality // 6, (100 - quality) // 10)
 
 
 def _webp(image: Any, recipe: Recipe) -> Any:

@@ -91,8 +91,10 @@ def _open(kind: str, data: bytes) -> Any:
         if kind == "heic":
             import pillow_heif
 
-            return pillow_heif.open_heif(io.BytesIO(data))
-        return Image.open(io.BytesIO(data), formats=[kind.upper()])
+            opened: Any = pillow_heif.open_heif(io.BytesIO(data))
+        else:
+            opened = Image.open(io.BytesIO(data), formats=[kind.upper()])
+        return opened if min(opened.size) > 0 else faults.IMAGE_CORRUPT.because("no pixels")
     except Image.DecompressionBombError as error:
         return faults.TOO_MANY_PIXELS.because(str(error))
     except Exception as error:  # noqa: BLE001
@@ -104,15 +106,13 @@ def _open(kind: str, data: bytes) -> Any:
 
 def _within(kind: str, data: bytes, opened: Any, budget: Budget) -> Source | Fault:
     width, height = opened.size
-    if width < 1 or height < 1:
-        return faults.IMAGE_CORRUPT.because(f"{width}x{height} pixels")
     if width * height > budget.max_pixels or max(width, height) > budget.max_side:
         return faults.TOO_MANY_PIXELS.because(f"{width}x{height} pixels")
     if kind == "jpeg":
         scans = anatomy.scan_count(data)
         if scans > budget.max_scans or scans * width * height > budget.max_scan_pixels:
             return faults.TOO_COMPLEX.because(f"{scans} scans of {width}x{height} pixels")
-    held = int(width * height * _held_per_pixel(kind, data, opened))
+    held = int(width * height * _held_per_pixel(kind, data, opened)) + 2 * len(data)
     if held > budget.max_held_bytes:
         return faults.TOO_COMPLEX.because(f"needs {held} bytes to open")
     return Source(kind, data, width, height, held, opened if _opens_itself(kind, opened) else None)
@@ -131,7 +131,8 @@ def _held_per_pixel(kind: str, data: bytes, opened: Any) -> float:
     if kind == "png":
         depth, colour, interlaced = data[24], data[25], data[28]
         channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 4)
-        return 1.5 * channels * depth / 8 if interlaced else 0.0
+        streamed = 4.5 if depth == 16 else 0.0
+        return 1.5 * channels * depth / 8 if interlaced else streamed
     if kind == "tiff":
         return _tiff_held_per_pixel(opened)
     return {"webp": 8.3, "gif": 5.0, "avif": 15.5, "heic": 6.0, "bmp": 7.5}[kind]
@@ -141,12 +142,17 @@ def _tiff_held_per_pixel(opened: Any) -> float:
     """A strip or a row of tiles is held at once, and a file may declare itself a single strip."""
     if opened.mode == "YCbCr":
         return 9.0
-    width, height = opened.size
-    tags = opened.tag_v2
-    samples, bits = tags.get(277, 1), max(tags.get(258, (1,)))
-    rows = min(tags.get(278, height), height)
-    if 322 in tags:
-        tile_width, tile_height = tags[322], tags[323]
-        across = -(-width // max(tile_width, 1))
-        return float(across * tile_width * tile_height * samples * bits / 8 / (width * height))
-    return float(rows / height * samples * bits / 8)
+    width: int = opened.size[0]
+    height: int = opened.size[1]
+    sample = _tag(opened, 277, 1) * _tag(opened, 258, 1) / 8
+    if 322 not in opened.tag_v2:
+        return sample * min(_tag(opened, 278, height), height) / height
+    tile_width, tile_height = _tag(opened, 322, width), _tag(opened, 323, height)
+    return sample * -(-width // tile_width) * tile_width * tile_height / (width * height)
+
+
+def _tag(opened: Any, number: int, default: int) -> int:
+    """A positive whole number from a TIFF's directory, where a file may put anything at all."""
+    value = opened.tag_v2.get(number, default)
+    first = value[0] if isinstance(value, tuple) and value else value
+    return first if isinstance(first, int) and first > 0 else default
