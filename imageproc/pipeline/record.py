@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from imageproc import queue
+from imageproc import metrics, queue
 from imageproc.faults import Fault
 from imageproc.models import (
     FailureTally,
@@ -90,6 +90,7 @@ def record(outcomes: Sequence[Outcome]) -> int:
         for image in held:
             _apply(image, by_id[image.id])
         write(held)
+    metrics.attempted(by_id[image.id] for image in held)
     return len(held)
 
 
@@ -105,7 +106,9 @@ def write(images: Sequence[ProductImage]) -> None:
     settled = ProcessingRequest.objects.settled().filter(id__in=list(totals))
     for request_id in settled.values_list("id", flat=True):
         queue.enqueue_complete(request_id)
-    MinuteTally.objects.add(_ended(images))
+    ended = _ended(images)
+    MinuteTally.objects.add(ended)
+    transaction.on_commit(lambda: metrics.ended(ended))
 
 
 def give_up(image: ProductImage, fault: Fault, now: datetime) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
-from imageproc import queue
+from imageproc import metrics, queue
 from imageproc.faults import WORKER_DIED
 from imageproc.models import (
     ClusterHeartbeat,
@@ -81,6 +81,7 @@ def _return_batch() -> int:
             record.give_up(image, WORKER_DIED, record.clock_of(image))
         record.write(hopeless)
         ProductImage.objects.return_lost([image.id for image in expired])
+    metrics.LEASES_EXPIRED.inc(len(expired))
     return len(expired)
 
 

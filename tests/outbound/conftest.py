@@ -13,9 +13,8 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
-from imageproc.pipeline import outbound
-from imageproc.pipeline.outbound import Limits, Policy
-from imageproc.pipeline.transport import tls_context
+from imageproc.pipeline.outbound import Limits, Policy, client
+from imageproc.pipeline.outbound.transport import tls_context
 from tests.origin import Origin, origin, origin_server
 from tests.outbound.hostile import PUBLIC_NAMES, PUBLIC_V4, RESOLVES
 
@@ -25,9 +24,9 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(autouse=True)
 def _no_old_connections() -> Iterator[None]:
-    outbound._forget()
+    client._forget()
     yield
-    outbound._forget()
+    client._forget()
 
 
 @pytest.fixture

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from imageproc.faults import Fault
-from imageproc.pipeline import dial
-from imageproc.pipeline.dial import RESOLVER_THREADS, Resolver
 from imageproc.pipeline.fetch import Body, fetch
-from imageproc.pipeline.outbound import Answer, Limits, Policy, post
+from imageproc.pipeline.outbound import Answer, Limits, Policy, dial, post
+from imageproc.pipeline.outbound.dial import RESOLVER_THREADS, Resolver
 from tests.origin import PICTURE, Origin
 from tests.outbound.conftest import Wire
 
@@ -40,7 +39,7 @@ def test_an_endless_body_that_is_never_too_large(
     origin: Origin, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here every read succeeds at once; only the clock can end it."""
-    monkeypatch.setattr("imageproc.pipeline.outbound._READ", 1000)
+    monkeypatch.setattr("imageproc.pipeline.outbound.client._READ", 1000)
     _timed_out(origin.url + "/endless", policy)
 
 

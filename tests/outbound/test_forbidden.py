@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from imageproc.faults import Fault
-from imageproc.pipeline.addresses import allowed
-from imageproc.pipeline.dial import Dialler, RefusedError
 from imageproc.pipeline.fetch import Body, fetch
 from imageproc.pipeline.outbound import Answer, Limits, Policy, check, post
-from imageproc.pipeline.target import Target, parse
+from imageproc.pipeline.outbound.addresses import allowed
+from imageproc.pipeline.outbound.dial import Dialler, RefusedError
+from imageproc.pipeline.outbound.target import Target, parse
 from tests.origin import PICTURE, Origin
 from tests.outbound.conftest import Wire
 from tests.outbound.hostile import FORBIDDEN, PUBLIC, PUBLIC_V4, RESOLVES

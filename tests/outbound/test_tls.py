@@ -11,7 +11,7 @@ import pytest
 from imageproc.faults import Fault
 from imageproc.pipeline.fetch import Body, fetch
 from imageproc.pipeline.outbound import Answer, Limits, Policy, post
-from imageproc.pipeline.transport import tls_context
+from imageproc.pipeline.outbound.transport import tls_context
 from tests.origin import PICTURE, Origin
 from tests.outbound.conftest import Wire
 from tests.outbound.hostile import PUBLIC_V4

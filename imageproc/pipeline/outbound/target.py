@@ -15,7 +15,7 @@ from urllib.parse import quote
 import idna
 
 from imageproc.faults import ADDRESS_FORBIDDEN, PORT_FORBIDDEN, URL_INVALID, Fault
-from imageproc.pipeline.addresses import Address, Policy, allowed
+from imageproc.pipeline.outbound.addresses import Address, Policy, allowed
 
 MAX_URL = 8000  # characters; what RFC 9110, 4.1 asks everybody to support
 

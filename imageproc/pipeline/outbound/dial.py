@@ -28,8 +28,8 @@ from imageproc.faults import (
     HOST_ERROR,
     Fault,
 )
-from imageproc.pipeline.addresses import Address, Policy, allowed
-from imageproc.pipeline.target import literal
+from imageproc.pipeline.outbound.addresses import Address, Policy, allowed
+from imageproc.pipeline.outbound.target import literal
 
 CONNECT_SECONDS = 10.0  # for all addresses of a host together: a dead host must not cost a deadline
 RESOLVER_THREADS = 32

@@ -38,12 +38,10 @@ from imageproc.faults import (
     TOO_MANY_REDIRECTS,
     Fault,
 )
-from imageproc.pipeline.addresses import Policy
-from imageproc.pipeline.dial import Bounded, RefusedError
-from imageproc.pipeline.target import Target, check, parse
-from imageproc.pipeline.transport import StaleConnectionError, Transport
-
-__all__ = ["Answer", "Limits", "Policy", "check", "get", "post"]
+from imageproc.pipeline.outbound.addresses import Policy
+from imageproc.pipeline.outbound.dial import Bounded, RefusedError
+from imageproc.pipeline.outbound.target import Target, parse
+from imageproc.pipeline.outbound.transport import StaleConnectionError, Transport
 
 USER_AGENT = "imageproc/0.1 (downloads catalogue images)"
 MAX_RETRY_AFTER = 3600.0  # seconds

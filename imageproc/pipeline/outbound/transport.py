@@ -22,9 +22,9 @@ from urllib3.response import HTTPResponse
 from urllib3.util import Timeout
 from urllib3.util.connection import is_connection_dropped
 
-from imageproc.pipeline.addresses import Policy
-from imageproc.pipeline.dial import BoundedSocket, BoundedTLSSocket, Dialler
-from imageproc.pipeline.target import Target
+from imageproc.pipeline.outbound.addresses import Policy
+from imageproc.pipeline.outbound.dial import BoundedSocket, BoundedTLSSocket, Dialler
+from imageproc.pipeline.outbound.target import Target
 
 MAX_POOLS = 1000  # hosts remembered in a process
 MAX_IDLE = 256  # connections kept alive in a process, of all hosts
