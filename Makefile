@@ -30,8 +30,8 @@ system: ## Install what the tests need from the operating system, where it is mi
 # Two runs, and either may fail the make: what depends on the database's kind on SQLite first, then
 # all of it on PostgreSQL.
 test: setup system ## The whole test suite, with real servers
-	TEST_DATABASE=sqlite $(BIN)/python -m pytest -m both_databases
-	TEST_DATABASE=postgres $(BIN)/python -m pytest
+	TEST_DATABASE=sqlite $(BIN)/python -m pytest -m 'both_databases and not faults'
+	TEST_DATABASE=postgres $(BIN)/python -m pytest -m 'not faults'
 
 lint: setup ## Style, types, import laws, Django's own checks
 	$(BIN)/ruff check .
