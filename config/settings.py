@@ -5,6 +5,7 @@ sign-in. Setting ``SECRET_KEY`` makes it production: DEBUG and API_ANONYMOUS are
 for, and ``imageproc.checks`` refuses what is unsafe.
 """
 
+import logging
 import os
 import secrets
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 from botocore.config import Config as BotoConfig
 from environs import Env
+
+from config.logs import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
@@ -54,6 +57,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 
 INSTALLED_APPS = [
     "imageproc",
+    "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -70,6 +74,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "config.middleware.RequestLog",
+    "imageproc.metrics.middleware.RequestTimer",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -220,3 +226,20 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "imageproc.api.problems.exception_handler",
 }
+# --- Metrics and logs (imageproc/metrics, config/logs.py) -----------------------------------------
+# What Prometheus must send as its bearer token to read /metrics; "" closes it but on a laptop.
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+# Where `manage.py worker` answers scrapes, for hosts without a web server; 0: nowhere.
+METRICS_PORT = env.int("METRICS_PORT", 0)
+# Read by prometheus_client when it is first imported; one folder for all processes of a host.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(DATA_DIR / "metrics")
+(DATA_DIR / "metrics").mkdir(exist_ok=True)
+# "json" for machines (default in production), "console" for people.
+LOG_FORMAT = env.str("LOG_FORMAT", "json" if PRODUCTION else "console")
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()
+LOGGING = logging_config(json=LOG_FORMAT == "json", level=LOG_LEVEL)
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+# Neither who nor from where: the first costs a query a request, the second is personal data.
+DJANGO_STRUCTLOG_USER_ID_FIELD = ""
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+

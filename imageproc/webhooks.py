@@ -19,6 +19,7 @@ from standardwebhooks.webhooks import Webhook
 
 from imageproc import queue, report
 from imageproc.faults import Fault
+from imageproc.metrics import WEBHOOK_ATTEMPTS
 from imageproc.models import (
     ImageStatus,
     ProcessingRequest,
@@ -93,6 +94,8 @@ def _wait(attempts: int, retry_after: float | None) -> float:
 
 
 def _note(attempt: WebhookAttempt, answer: outbound.Answer | Fault) -> None:
+    outcome = answer.code if isinstance(answer, Fault) else f"http_{answer.status}"
+    WEBHOOK_ATTEMPTS.labels(outcome).inc()
     ms = (timezone.now() - attempt.started_at).total_seconds() * 1000
     facts: dict[str, Any] = {"milliseconds": max(0, round(ms))}
     if isinstance(answer, Fault):

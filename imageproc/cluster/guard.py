@@ -27,6 +27,7 @@ from imageproc.cluster.board import Board, Slot, stop_requested
 from imageproc.cluster.broker import Broker
 from imageproc.cluster.channel import Channel
 from imageproc.cluster.lifeline import die_with_parent, set_process_name
+from imageproc.metrics import WORKER_DEATHS
 
 logger = logging.getLogger(__name__)
 CYCLE = 0.25  # seconds between two looks; also the pace at which a process that dies is replaced
@@ -120,6 +121,7 @@ class Guard:
     def _bury(self, process: ForkProcess, slot: Slot | None = None) -> None:
         process.kill()  # a worker past its time may be alive, deaf to signals in C code
         process.join()
+        WORKER_DEATHS.labels(self.name).inc()
         if process.exitcode:
             task = f", task {slot.task} in hand" if slot and slot.task else ""
             logger.error("%s died (exit code %s)%s", process.name, process.exitcode, task)

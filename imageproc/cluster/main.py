@@ -21,6 +21,7 @@ from imageproc.cluster.board import Board
 from imageproc.cluster.broker import overdue, renew
 from imageproc.cluster.guard import ACKNOWLEDGE_SECONDS, Guard, fork
 from imageproc.cluster.lifeline import set_process_name
+from imageproc.metrics.scrape import serve
 from imageproc.models import ClusterHeartbeat
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ class Cluster:
         return 0 if self.board.stopping and not self.stuck else 1
 
     def _start_threads(self) -> None:
+        if settings.METRICS_PORT:
+            serve(settings.METRICS_PORT)
         _every(settings.TICK_SECONDS, f"{self.name} keeper", self._keep)
         if self.name == "control":
             _every(settings.TICK_SECONDS, "tick", lambda: import_string(settings.CLUSTER_TICK)())

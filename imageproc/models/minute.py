@@ -38,7 +38,7 @@ class MinuteQuerySet(models.QuerySet["MinuteTally"]):
         rows = [(*key, *counts) for key, counts in sorted(sums.items())]
         add_to_rows(MinuteTally, ("minute", "code"), ("images", "bytes_in", "bytes_out"), rows)
 
-    def last(self, **span: float) -> MinuteQuerySet:
+    def within(self, **span: float) -> MinuteQuerySet:
         """The minutes of the last ``timedelta(**span)``, the one that runs included."""
         return self.filter(minute__gt=Now() - timedelta(**span))
 

@@ -33,13 +33,17 @@ class Command(BaseCommand):
 
 
 def clusters() -> list[Program]:
-    """One program for each cluster of the settings."""
+    """One program for each cluster of the settings. They share one folder of metrics: the control
+    cluster answers scrapes for both."""
     manage = str(settings.BASE_DIR / "manage.py")
     return [
         Program(
             name=f"cluster {name}",
             command=[sys.executable, manage, "worker", "--only", name],
-            env={"Q_CLUSTER_NAME": name},
+            env={
+                "Q_CLUSTER_NAME": name,
+                "METRICS_PORT": str(settings.METRICS_PORT if name == "control" else 0),
+            },
         )
         for name in settings.Q_CLUSTER["ALT_CLUSTERS"]
     ]

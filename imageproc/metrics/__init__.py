@@ -1,0 +1,74 @@
+"""Prometheus: what is counted where it happens, and what is read at a scrape.
+
+Counters and histograms live in files of DATA_DIR/metrics, one set a process (processes.py): a
+killed worker loses nothing. Gauges of the whole service are read from the database when the web
+server is scraped (gauges.py); those of the machine, at every scrape (host.py).
+
+Names: https://prometheus.io/docs/practices/naming/. No label holds a host name, a URL or an id:
+the number of series is the same at any load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Histogram
+
+if TYPE_CHECKING:
+    from imageproc.models import Moved
+    from imageproc.pipeline.record import Outcome
+
+STEPS = ("fetch", "compress", "store")
+STEP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+CLAIMED = Counter("imageproc_claimed_images_total", "Images leased by a worker of this host.")
+ATTEMPTS = Counter(
+    "imageproc_attempts_total", "Attempts at an image that were recorded, by outcome.", ["outcome"]
+)
+IMAGES = Counter(
+    "imageproc_images_total", "Images that reached their end, by outcome.", ["outcome"]
+)
+BYTES = Counter(
+    "imageproc_image_bytes_total", "Bytes of completed images: downloaded, stored.", ["direction"]
+)
+STEP_SECONDS = Histogram(
+    "imageproc_image_step_seconds",
+    "Time of one step of a completed image.",
+    ["step"],
+    buckets=STEP_BUCKETS,
+)
+LEASES_EXPIRED = Counter(
+    "imageproc_leases_expired_total", "Images taken back from workers that were lost."
+)
+WORKER_DEATHS = Counter(
+    "imageproc_worker_deaths_total", "Cluster processes that died and were replaced.", ["cluster"]
+)
+WEBHOOK_ATTEMPTS = Counter(
+    "imageproc_webhook_attempts_total", "Attempts to deliver a webhook, by outcome.", ["outcome"]
+)
+HTTP_SECONDS = Histogram(
+    "imageproc_http_request_seconds",
+    "Time to the response of a request, its body not included.",
+    ["method", "route", "status"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+
+
+def attempted(outcomes: Iterable[Outcome]) -> None:
+    """Outcomes that were written to their rows."""
+    for outcome in outcomes:
+        fault = getattr(outcome, "fault", None)
+        ATTEMPTS.labels(fault.code if fault else "completed").inc()
+        if fault is None:
+            for step in STEPS:
+                STEP_SECONDS.labels(step).observe(getattr(outcome, f"{step}_ms") / 1000)
+
+
+def ended(images: Iterable[Moved]) -> None:
+    """Images that are in a final state now."""
+    for image in images:
+        IMAGES.labels(image.code or "completed").inc()
+        if not image.code:
+            BYTES.labels("in").inc(image.bytes_in)
+            BYTES.labels("out").inc(image.bytes_out)

@@ -1,0 +1,3 @@
+from tests.cluster.conftest import template, tree
+
+__all__ = ["template", "tree"]
