@@ -78,7 +78,7 @@ def test_the_pixel_limit_is_exact() -> None:
 
 
 def _with_scans(scans: int) -> bytes:
-    """A progressive JPEG whose last scan is there again and again: valid, and dear to decode."""
+    """A progressive JPEG whose last scan is there again and again: a lenient decoder works on."""
     data = variant("progressive.jpg")
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * scans + b"\xff\xd9"
