@@ -10,5 +10,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("api/", include("imageproc.api.urls")),
+    path("", include("imageproc.api.legacy")),
     path("admin/", admin.site.urls),
+    path("", include("imageproc.web.urls")),
 ]

@@ -1,4 +1,6 @@
-"""A small catalogue to try the service with: drawn pictures on a local origin, and their CSV.
+"""A small catalogue to try the service with: drawn pictures and their CSV.
+
+The demo serves it from an origin of its own, the pages from the service itself.
 
 Some pictures are what real catalogues bring: turned by EXIF, transparent, CMYK; one link is broken
 and one file is no image. Each item says how it must end.
@@ -10,7 +12,7 @@ import csv
 import functools
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -21,15 +23,16 @@ from imageproc import pictures
 from imageproc.faults import NOT_AN_IMAGE, NOT_FOUND, Fault
 
 SIZE = (1600, 1200)
+NOTES = b"These are notes, not pixels.\n" * 40
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A product with one image. ``data`` None: the link is broken. ``fault``: how it must fail."""
+    """A product with one image. ``draw`` None: the link is broken. ``fault``: how it must fail."""
 
     name: str
     file: str
-    data: bytes | None
+    draw: Callable[[], bytes] | None
     fault: Fault | None = None
 
     @property
@@ -48,32 +51,36 @@ class Catalogue:
 
     @property
     def csv(self) -> str:
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["S. No.", "Product Name", "Input Image Urls"])
-        for number, item in enumerate(self.items, 1):
-            url = f"http://127.0.0.1:{self.port}/{item.file}"
-            writer.writerow([f"P{number:03}", item.name, url])
-        return text.getvalue()
+        return csv_of(self.items, f"http://127.0.0.1:{self.port}")
 
 
-def draw_items(count: int) -> Iterator[Item]:
+def items_of(count: int) -> Iterator[Item]:
     """``count`` pictures, the special ones first, and the two that must fail."""
     for seed in range(1, count + 1):
         name, suffix, draw = SPECIAL.get(seed, ("Plain photograph", "jpg", _plain))
-        yield Item(name, f"{seed:03}.{suffix}", draw(seed))
+        yield Item(name, f"{seed:03}.{suffix}", functools.partial(draw, seed))
     yield Item("Broken link", "gone.jpg", None, NOT_FOUND)
-    yield Item("Not a picture", "notes.jpg", b"These are notes, not pixels.\n" * 40, NOT_AN_IMAGE)
+    yield Item("Not a picture", "notes.jpg", lambda: NOTES, NOT_AN_IMAGE)
+
+
+def csv_of(items: Iterable[Item], address: str) -> str:
+    """The CSV of ``items`` that are served under ``address``, which has no slash at its end."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["S. No.", "Product Name", "Input Image Urls"])
+    for number, item in enumerate(items, 1):
+        writer.writerow([f"P{number:03}", item.name, f"{address}/{item.file}"])
+    return text.getvalue()
 
 
 @contextmanager
 def serving(folder: Path, count: int) -> Iterator[Catalogue]:
     """The catalogue drawn into ``folder`` and served from it on loopback, while the block runs."""
     folder.mkdir(parents=True)
-    items = list(draw_items(count))
+    items = list(items_of(count))
     for item in items:
-        if item.data is not None:
-            (folder / item.file).write_bytes(item.data)
+        if item.draw is not None:
+            (folder / item.file).write_bytes(item.draw())
     handler = functools.partial(_Quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -25,6 +25,7 @@ class Command(BaseCommand):
         host, port = _parse(address)
         _refuse_open_door(host)
         listener = _listen(host, port)
+        _open_to_itself(listener)
         call_command("migrate", interactive=False, verbosity=0)
         if not settings.DEBUG:
             call_command("collectstatic", interactive=False, verbosity=0)
@@ -52,6 +53,20 @@ def _refuse_open_door(host: str) -> None:
             "without a key. Set API_ANONYMOUS=false, or listen on 127.0.0.1.",
             returncode=2,
         )
+
+
+def _open_to_itself(listener: socket.socket) -> None:
+    """On a laptop the workers may fetch the sample catalogue from this very service.
+
+    Only where everyone on the machine is let in anyway (API_ANONYMOUS, which listens on loopback
+    only), and only while the operator has opened nothing; the children inherit it.
+    """
+    names = ("OUTBOUND_ALLOW_CIDRS", "OUTBOUND_ALLOW_PORTS")
+    if not settings.API_ANONYMOUS or any(os.environ.get(name) for name in names):
+        return
+    host, port = listener.getsockname()[:2]
+    os.environ["OUTBOUND_ALLOW_CIDRS"] = str(ipaddress.ip_network(host))
+    os.environ["OUTBOUND_ALLOW_PORTS"] = ",".join(map(str, [*settings.OUTBOUND_ALLOW_PORTS, port]))
 
 
 def _is_loopback(host: str) -> bool:

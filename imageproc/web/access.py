@@ -1,0 +1,68 @@
+"""Who looks at a page: a signed-in user, or, on a laptop, anyone as the user "local"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, resolve_url
+from django.views.decorators.cache import never_cache
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
+
+from imageproc.api.auth import local_user
+from imageproc.models import ProcessingRequest
+
+P = ParamSpec("P")
+
+
+class WebRequest(HttpRequest):
+    htmx: HtmxDetails
+
+
+def personal(
+    view: Callable[Concatenate[WebRequest, int, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """The view gets its owner's id as second argument; a stranger is sent to the sign-in."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        asked = cast("WebRequest", request)
+        owner_id = _owner_id(asked)
+        if owner_id is None:
+            return _to_sign_in(asked)
+        return view(asked, owner_id, *args, **kwargs)
+
+    return cast("Callable[Concatenate[HttpRequest, P], HttpResponseBase]", never_cache(wrapped))
+
+
+def own_request(owner_id: int, request_id: UUID) -> ProcessingRequest:
+    """Http404 where there is none or it is another's."""
+    return get_object_or_404(ProcessingRequest.objects.owned_by(owner_id), id=request_id)
+
+
+def own_address(request: HttpRequest) -> str:
+    """Where this service is reached, without a slash at the end."""
+    return settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
+
+
+def _owner_id(request: WebRequest) -> int | None:
+    user: AbstractBaseUser = request.user  # type: ignore[assignment]
+    if user.is_authenticated:
+        return int(user.pk)
+    return int(local_user().pk) if settings.API_ANONYMOUS else None
+
+
+def _to_sign_in(request: WebRequest) -> HttpResponseBase:
+    """The whole page goes there, also when only a part of it was asked for."""
+    if not request.htmx:
+        return redirect_to_login(request.get_full_path())
+    back = request.htmx.current_url_abs_path or "/"
+    return HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?next={back}")

@@ -1,0 +1,144 @@
+"""What people type in, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+
+from imageproc.intake import Options
+from imageproc.models import Priority, RequestStatus
+from imageproc.models.apikey import SCOPES
+
+MAX_SIDE = 16_383
+
+
+class UploadForm(forms.Form):
+    """A CSV and what to make of its images; everything but the file has a good default."""
+
+    file = forms.FileField(label="CSV file")
+    preset = forms.ChoiceField(
+        choices=[
+            ("catalog", "Catalogue: fit in 800 × 800, strong compression"),
+            ("half", "Keep the size, compress by half"),
+        ],
+        required=False,
+        initial="catalog",
+    )
+    format = forms.ChoiceField(
+        label="File format",
+        choices=[("", "JPEG"), ("webp", "WebP"), ("avif", "AVIF"), ("png", "PNG")],
+        required=False,
+    )
+    max_width = forms.IntegerField(
+        label="Largest width", min_value=1, max_value=MAX_SIDE, required=False
+    )
+    max_height = forms.IntegerField(
+        label="Largest height", min_value=1, max_value=MAX_SIDE, required=False
+    )
+    quality = forms.IntegerField(min_value=1, max_value=100, required=False)
+    priority = forms.ChoiceField(
+        choices=Priority.choices, required=False, initial=Priority.NORMAL.value
+    )
+    webhook_url = forms.URLField(
+        label="Webhook",
+        max_length=2048,
+        required=False,
+        assume_scheme="https",
+        help_text="We call this address when the request ends.",
+    )
+    store_originals = forms.BooleanField(
+        label="Keep the originals, to compare before and after", required=False
+    )
+    idempotency_key = forms.CharField(required=False, max_length=255, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, value in {"max_width": "800", "max_height": "800", "quality": "30"}.items():
+            self.fields[name].widget.attrs["placeholder"] = value
+
+    def options(self) -> Options:
+        given = self.cleaned_data
+        return Options(
+            preset=given["preset"] or "catalog",
+            max_width=given["max_width"],
+            max_height=given["max_height"],
+            quality=given["quality"],
+            format=given["format"] or None,
+            store_originals=given["store_originals"],
+            priority=given["priority"] or Priority.NORMAL.value,
+            webhook_url=given["webhook_url"],
+        )
+
+    def sentences(self) -> list[str]:
+        """Every error as "Label: what is wrong"."""
+        return [
+            f"{self.fields[name].label or name.replace('_', ' ').capitalize()}: {error}"
+            for name, errors in self.errors.items()
+            for error in errors
+        ]
+
+
+class SearchForm(forms.Form):
+    """The list of requests: by a part of the file's name, by state."""
+
+    q = forms.CharField(
+        label="File name",
+        required=False,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Search by file name"}),
+    )
+    state = forms.ChoiceField(
+        choices=[
+            ("", "Every state"),
+            (RequestStatus.PENDING, "Waiting"),
+            (RequestStatus.PROCESSING, "Running"),
+            (RequestStatus.COMPLETED, "Done"),
+            (RequestStatus.FAILED, "Failed"),
+            (RequestStatus.CANCELLED, "Cancelled"),
+        ],
+        required=False,
+    )
+    before = forms.UUIDField(required=False, widget=forms.HiddenInput)
+
+
+class CursorForm(forms.Form):
+    """Where a page of images starts or ends."""
+
+    after = forms.UUIDField(required=False)
+    before = forms.UUIDField(required=False)
+
+
+class RetryForm(forms.Form):
+    """Which failures: all of them, those of a reason, or those of a reason at a host."""
+
+    code = forms.CharField(required=False, max_length=40)
+    host = forms.CharField(required=False, max_length=255)
+
+
+class KeyForm(forms.Form):
+    """A new API key."""
+
+    name = forms.CharField(
+        max_length=100, widget=forms.TextInput(attrs={"placeholder": "Nightly import"})
+    )
+    scopes = forms.MultipleChoiceField(
+        label="It may",
+        choices=[
+            ("upload", "upload catalogues"),
+            ("read", "read progress and results"),
+            ("operate", "retry, cancel and delete"),
+        ],
+        initial=list(SCOPES),
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+
+class SignInForm(AuthenticationForm):
+    """Django's own, with nothing added but the words."""
+
+    error_messages = {  # noqa: RUF012 -- Django's own declaration is not a ClassVar
+        **AuthenticationForm.error_messages,
+        "invalid_login": "This user name and password do not match. Both distinguish upper and "
+        "lower case.",
+    }

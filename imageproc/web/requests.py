@@ -1,0 +1,204 @@
+"""Requests: the list, one request live, its pictures and failures, and what can be done to it."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django_htmx.http import trigger_client_event
+
+from imageproc import operations, report
+from imageproc.models import ImageStatus, ProcessingRequest, ProductImage, RequestStatus
+from imageproc.web.access import WebRequest, own_request, personal
+from imageproc.web.forms import CursorForm, RetryForm, SearchForm
+
+LIST_SIZE = 20
+
+
+class _Cursor(TypedDict):
+    after: UUID | None
+    before: UUID | None
+
+
+@require_GET
+@personal
+def index(request: WebRequest, owner_id: int) -> HttpResponseBase:
+    """All requests of the caller, the newest first; the table alone for htmx."""
+    form = SearchForm(request.GET)
+    form.is_valid()
+    asked = form.cleaned_data
+    found = ProcessingRequest.objects.owned_by(owner_id).order_by("-id")
+    if asked.get("q"):
+        found = found.filter(file_name__icontains=asked["q"])
+    if asked.get("state"):
+        found = found.filter(status=asked["state"])
+    if asked.get("before"):
+        found = found.filter(id__lt=asked["before"])
+    rows = list(found[: LIST_SIZE + 1])
+    context = {
+        "form": form,
+        "requests": rows[:LIST_SIZE],
+        "filtered": any(asked.values()),
+        "next": rows[LIST_SIZE - 1].id if len(rows) > LIST_SIZE else None,
+        "live": any(not row.is_final for row in rows[:LIST_SIZE]),
+    }
+    return render(request, "web/parts/list.html" if request.htmx else "web/list.html", context)
+
+
+@require_GET
+@personal
+def detail(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
+    found = own_request(owner_id, request_id)
+    context = {**_progress(found), **_outcome(found), **_gallery(request, found)}
+    return render(request, "web/request.html", context)
+
+
+@require_GET
+@personal
+def progress(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
+    """The live part, polled; it says which other parts have changed since it was last shown."""
+    found = own_request(owner_id, request_id)
+    answer = render(request, "web/parts/progress.html", _progress(found))
+    assert isinstance(answer, HttpResponse)
+    if request.GET.get("outcome") != _outcome_mark(found):
+        trigger_client_event(answer, "outcome-changed", after="swap")
+    if request.GET.get("done") != str(found.completed_images):
+        trigger_client_event(answer, "pictures-changed", after="swap")
+    return answer
+
+
+@require_GET
+@personal
+def outcome(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
+    """What can be fetched or done now, and what failed."""
+    found = own_request(owner_id, request_id)
+    return render(request, "web/parts/outcome.html", _outcome(found))
+
+
+@require_GET
+@personal
+def failed(request: WebRequest, owner_id: int, request_id: UUID, code: str) -> HttpResponseBase:
+    """The images behind one reason, a page at a time."""
+    found = own_request(owner_id, request_id)
+    cursor = _cursor(request)
+    images, after = report.failed_images(found.id, code, after=cursor["after"])
+    context = {"request_row": found, "images": images, "after": after, "code": code}
+    context["more"] = cursor["after"] is not None
+    return render(request, "web/parts/failed.html", context)
+
+
+@require_GET
+@personal
+def gallery(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
+    found = own_request(owner_id, request_id)
+    return render(request, "web/parts/gallery.html", _gallery(request, found))
+
+
+@require_GET
+@personal
+def picture(
+    request: WebRequest, owner_id: int, request_id: UUID, image_id: UUID
+) -> HttpResponseBase:
+    """One picture before and after; in a dialog for htmx, else a page of its own."""
+    found = own_request(owner_id, request_id)
+    image = _done_image(found, image_id)
+    context = {
+        "request_row": found,
+        "image": image,
+        "output_url": report.image_url("", image.id, image.output_key),
+        "original_url": report.original_url("", image.id, image.original_key),
+        "comparable": report.comparable(image),
+    }
+    return render(request, _page_or_dialog(request, "picture"), context)
+
+
+@require_http_methods(["GET", "POST"])
+@personal
+def cancel(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
+    """GET asks whether it is meant, POST does it."""
+    found = own_request(owner_id, request_id)
+    if request.method == "GET":
+        return render(request, _page_or_dialog(request, "cancel"), {"request_row": found})
+    if operations.cancel(found.id):
+        messages.success(request, "Cancelled. What was done so far is kept.")
+    else:
+        messages.info(request, "It had ended before it could be cancelled.")
+    return redirect("web:request", found.id)
+
+
+@require_http_methods(["GET", "POST"])
+@personal
+def delete(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
+    """GET asks whether it is meant, POST does it."""
+    found = own_request(owner_id, request_id)
+    if request.method == "GET":
+        return render(request, _page_or_dialog(request, "delete"), {"request_row": found})
+    operations.remove(found.id)
+    messages.success(request, f"{found.file_name} was deleted.")
+    return redirect("web:requests")
+
+
+@require_POST
+@personal
+def retry(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
+    found = own_request(owner_id, request_id)
+    form = RetryForm(request.POST)
+    form.is_valid()
+    chosen = {name: value for name, value in form.cleaned_data.items() if value}
+    images = operations.retry(found.id, **chosen)
+    if images:
+        noun = "image is" if images == 1 else "images are"
+        messages.success(request, f"{images:,} {noun} being tried again.")
+    else:
+        messages.info(request, "There was nothing to try again.")
+    return redirect("web:request", found.id)
+
+
+def _progress(found: ProcessingRequest) -> dict[str, Any]:
+    return {
+        "request_row": found,
+        "told": report.status_of(found),
+        "outcome_mark": _outcome_mark(found),
+    }
+
+
+def _outcome_mark(found: ProcessingRequest) -> str:
+    """Changes when what is told of failures, or what can be done to the request, changes."""
+    return f"{found.status}-{found.failed_images}"
+
+
+def _outcome(found: ProcessingRequest) -> dict[str, Any]:
+    return {
+        "request_row": found,
+        "groups": report.failure_groups(found.id) if found.failed_images else [],
+        "retryable": found.status != RequestStatus.CANCELLED,
+    }
+
+
+def _gallery(request: WebRequest, found: ProcessingRequest) -> dict[str, Any]:
+    page = report.gallery_page(found.id, **_cursor(request))
+    growing = not found.is_final and page.before is None and page.after is None
+    pairs = [(image, report.image_url("", image.id, image.output_key)) for image in page.images]
+    return {"request_row": found, "page": page, "pictures": pairs, "growing": growing}
+
+
+def _cursor(request: WebRequest) -> _Cursor:
+    """The cursors of the query; one that is no id is a page that does not exist."""
+    form = CursorForm(request.GET)
+    if not form.is_valid():
+        raise Http404
+    return {"after": form.cleaned_data["after"], "before": form.cleaned_data["before"]}
+
+
+def _done_image(found: ProcessingRequest, image_id: UUID) -> ProductImage:
+    done = found.images.filter(status=ImageStatus.COMPLETED).select_related("product")
+    return get_object_or_404(done, id=image_id)
+
+
+def _page_or_dialog(request: WebRequest, name: str) -> str:
+    return f"web/parts/{name}.html" if request.htmx else f"web/{name}.html"

@@ -1,0 +1,128 @@
+"""How numbers read on a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+
+from imageproc.models import ProcessingRequest, RequestStatus
+
+register = template.Library()
+
+_UNITS = ("kB", "MB", "GB", "TB")
+_SPACE = "\N{NO-BREAK SPACE}"
+
+
+@register.filter
+def count(value: int) -> str:
+    """12345 → 12,345."""
+    return f"{value:,}"
+
+
+@register.filter
+def size(value: int | None) -> str:
+    """Bytes in the units of SI, three digits: 21826 → 21.8 kB."""
+    amount = float(value or 0)
+    if amount < 1000:
+        return f"{amount:.0f}{_SPACE}bytes"
+    for unit in _UNITS:
+        amount /= 1000
+        if amount < 999.5 or unit == _UNITS[-1]:
+            return f"{amount:.{0 if amount >= 99.95 else 1}f}{_SPACE}{unit}"
+    raise AssertionError
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """About how long: 75 → 1 min 15 s, 7300 → 2 h 2 min."""
+    left = max(0, round(seconds or 0))
+    hours, minutes, rest = left // 3600, left % 3600 // 60, left % 60
+    if hours:
+        return f"{hours}{_SPACE}h {minutes}{_SPACE}min"
+    if minutes:
+        return f"{minutes}{_SPACE}min {rest}{_SPACE}s" if minutes < 10 else f"{minutes}{_SPACE}min"
+    return f"{rest}{_SPACE}s"
+
+
+@register.filter
+def rate(value: float | None) -> str:
+    """Images a second, or a minute where it is slow."""
+    if not value:
+        return ""
+    if value < 1:
+        return f"{value * 60:.0f} a minute"
+    return f"{value:.0f} a second" if value >= 10 else f"{value:.1f} a second"
+
+
+@register.filter
+def saved(value: Any) -> str:
+    """What was saved of ``value`` with ``bytes_in`` and ``bytes_out``: "87 %", or ""."""
+    if not value.bytes_in or value.bytes_out >= value.bytes_in:
+        return ""
+    return f"{100 * (1 - value.bytes_out / value.bytes_in):.0f}{_SPACE}%"
+
+
+@register.filter
+def state(request: ProcessingRequest) -> str:
+    """The status in a word of a reader's own."""
+    if request.status == RequestStatus.COMPLETED and request.failed_images:
+        return "Done, with failures"
+    return {
+        RequestStatus.PENDING: "Waiting",
+        RequestStatus.PROCESSING: "Running",
+        RequestStatus.COMPLETED: "Done",
+        RequestStatus.FAILED: "Failed",
+        RequestStatus.CANCELLED: "Cancelled",
+    }[RequestStatus(request.status)]
+
+
+@register.filter
+def tone(request: ProcessingRequest) -> str:
+    """The class of a request's badge."""
+    if request.status == RequestStatus.COMPLETED and request.failed_images:
+        return "partial"
+    return request.status.lower()
+
+
+@register.filter
+def share(part: int, whole: int) -> str:
+    """Percent with a dot in every locale, as SVG attributes want it."""
+    return f"{100 * part / whole:.3f}" if whole else "0"
+
+
+@register.filter
+def percent(request: ProcessingRequest) -> int:
+    """Whole percent, 100 only when all is done."""
+    return request.processed_images * 100 // max(1, request.total_images)
+
+
+@register.filter
+def tenth(request: ProcessingRequest) -> int:
+    """Percent in steps of ten: how often a screen reader should be told."""
+    return percent(request) // 10 * 10
+
+
+@register.filter
+def elapsed(request: ProcessingRequest) -> str:
+    """How long it took from the first claim to the end, or ""."""
+    if request.started_at is None or request.completed_at is None:
+        return ""
+    return duration(max(1.0, (request.completed_at - request.started_at).total_seconds()))
+
+
+@register.filter
+def smaller(ratio: float) -> str:
+    """0.125 → 88 % smaller."""
+    return f"{100 * (1 - ratio):.0f}{_SPACE}% smaller" if ratio < 1 else "not smaller"
+
+
+@register.filter
+def recipe(given: dict[str, Any]) -> str:
+    """What is made of the pictures, in a line."""
+    sides = [str(given.get(name) or "any") for name in ("max_width", "max_height")]
+    fit = "original size" if sides == ["any", "any"] else f"fit in {sides[0]} × {sides[1]}"
+    kind = str(given.get("format", "jpeg"))
+    kind = kind.upper() if kind != "webp" else "WebP"
+    quality = "" if kind == "PNG" else f", quality {given.get('quality', '')}"
+    return f"{fit}, {kind}{quality}"
