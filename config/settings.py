@@ -103,6 +103,11 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 
+# --- The browser pages (imageproc/web) --------------------------------------------------------
+LOGIN_URL = "web:sign-in"
+LOGIN_REDIRECT_URL = "web:home"
+LOGOUT_REDIRECT_URL = "web:sign-in"
+
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "staticfiles"
