@@ -10,6 +10,8 @@ from imageproc.pipeline.recipe import Recipe
 
 # Up to here AVIF is given some effort (0.4 s a megapixel); above, the least (0.1 s).
 _AVIF_SMALL = 2_000_000
+# An encoder may always hold this much: a source near the limit is no reason for a worse picture.
+_ROOM_FOR_ANY = 16_000_000
 
 
 def encode(image: Any, recipe: Recipe, room: int) -> bytes:
@@ -19,7 +21,7 @@ def encode(image: Any, recipe: Recipe, room: int) -> bytes:
     where the source turns out broken (decoding happens here, row by row).
     """
     pixels = image.width * image.height
-    fits = pixels * recipe.file_type.held_per_pixel <= room
+    fits = pixels * recipe.file_type.held_per_pixel <= max(room, _ROOM_FOR_ANY)
     if recipe.format == "jpeg":
         return _jpeg(image, recipe.quality, thorough=fits)
     if not fits:
