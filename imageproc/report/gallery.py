@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import BinaryIO
 from uuid import UUID
 
 from imageproc.models import ImageStatus, ProductImage
+from imageproc.pipeline import store
 
 GALLERY_SIZE = 24
 # What every browser draws; other originals (TIFF, HEIC) can only be linked to.
@@ -48,6 +50,13 @@ def _last(page: list[ProductImage], there_is: bool) -> UUID | None:
     return page[-1].id if page and there_is else None
 
 
-def comparable(image: ProductImage) -> bool:
-    """Whether a browser can show the stored original beside the result."""
-    return image.original_key.rpartition(".")[2].lower() in DRAWN
+def original_type(image: ProductImage) -> str | None:
+    """The MIME type of a stored original that browsers draw; None for others, or where it was
+    not stored."""
+    suffix = image.original_key.rpartition(".")[2].lower()
+    return f"image/{suffix.replace('jpg', 'jpeg')}" if suffix in DRAWN else None
+
+
+def open_original(image: ProductImage) -> BinaryIO:
+    """The stored original. Raises store.StoreError or FileNotFoundError."""
+    return store.open_read(image.original_key)

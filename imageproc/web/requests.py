@@ -112,7 +112,7 @@ def picture(
         "image": image,
         "output_url": report.image_url("", image.id, image.output_key),
         "original_url": report.original_url("", image.id, image.original_key),
-        "comparable": report.comparable(image),
+        "comparable": report.original_type(image) is not None,
     }
     return render(request, _page_or_dialog(request, "picture"), context)
 
