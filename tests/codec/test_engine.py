@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imageproc.pipeline.engine import vips
+from imageproc.pipeline.compress.engine import vips
 from tests.codec.files import PHOTOS
 
 _PRELUDE = """

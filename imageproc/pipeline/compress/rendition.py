@@ -12,15 +12,13 @@ from dataclasses import dataclass
 
 from imageproc import faults
 from imageproc.faults import Fault
-from imageproc.pipeline import anatomy
-from imageproc.pipeline.decode import Picture, decode
-from imageproc.pipeline.encode import encode
-from imageproc.pipeline.engine import vips
-from imageproc.pipeline.identify import Budget, RefusedError, Source, identify
-from imageproc.pipeline.recipe import PRESETS, Recipe
-from imageproc.pipeline.strip import strip
-
-__all__ = ["PRESETS", "Budget", "Recipe", "Rendition", "compress"]
+from imageproc.pipeline.compress import anatomy
+from imageproc.pipeline.compress.decode import Picture, decode
+from imageproc.pipeline.compress.encode import encode
+from imageproc.pipeline.compress.engine import vips
+from imageproc.pipeline.compress.identify import Budget, RefusedError, Source, identify
+from imageproc.pipeline.compress.strip import strip
+from imageproc.pipeline.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)

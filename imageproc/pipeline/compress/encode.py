@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imageproc import faults
-from imageproc.pipeline.identify import RefusedError
+from imageproc.pipeline.compress.identify import RefusedError
 from imageproc.pipeline.recipe import Recipe
 
 # Up to here AVIF is given some effort (0.4 s a megapixel); above, the least (0.1 s).

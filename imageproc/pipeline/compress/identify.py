@@ -14,7 +14,7 @@ from PIL import Image
 
 from imageproc import faults
 from imageproc.faults import Fault
-from imageproc.pipeline import anatomy
+from imageproc.pipeline.compress import anatomy
 
 
 class RefusedError(Exception):

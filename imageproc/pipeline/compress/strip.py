@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from imageproc.pipeline.anatomy import jpeg_segments, png_chunks, webp_chunks
+from imageproc.pipeline.compress.anatomy import jpeg_segments, png_chunks, webp_chunks
 
 _END_OF_IMAGE = 0xD9
 # APP0 is JFIF and APP14 Adobe's colour transform: a decoder needs both. The other APPn and COM go.

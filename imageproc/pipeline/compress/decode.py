@@ -14,8 +14,8 @@ from typing import Any
 from PIL import ImageCms
 
 from imageproc import faults
-from imageproc.pipeline.engine import vips
-from imageproc.pipeline.identify import RefusedError, Source
+from imageproc.pipeline.compress.engine import vips
+from imageproc.pipeline.compress.identify import RefusedError, Source
 from imageproc.pipeline.recipe import Recipe
 
 _LOADERS = {
