@@ -69,11 +69,14 @@ INSTALLED_APPS = [
     "django_q",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "corsheaders",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "config.middleware.RequestLog",
     "imageproc.metrics.middleware.RequestTimer",
@@ -130,13 +133,21 @@ DATABASES["default"]["CONN_MAX_AGE"] = 600
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 REDIS_URL = env.str("REDIS_URL", "")
-CACHES: dict[str, Any] = {
-    "default": (
-        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
-        if REDIS_URL
-        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-    )
+# A Redis that hangs must not hold up an answer for long: the cache is an accelerator.
+_REDIS: dict[str, Any] = {
+    "BACKEND": "django.core.cache.backends.redis.RedisCache",
+    "LOCATION": REDIS_URL,
+    "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 2},
 }
+_MEMORY: dict[str, Any] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+CACHES: dict[str, Any] = {
+    "default": _REDIS if REDIS_URL else _MEMORY,
+    # Processed images of up to 1 MB; in memory at most 64 of them a web process.
+    "images": _REDIS | {"KEY_PREFIX": "images"}
+    if REDIS_URL
+    else _MEMORY | {"LOCATION": "images", "OPTIONS": {"MAX_ENTRIES": 64}},
+}
+IMAGE_CACHE_SECONDS = env.int("IMAGE_CACHE_SECONDS", 3600)
 
 # --- Storage ----------------------------------------------------------------------------------
 S3_BUCKET = env.str("S3_BUCKET", "")
@@ -239,6 +250,14 @@ Q_CLUSTER: dict[str, Any] = {
     },
 }
 
+# --- Webhooks (imageproc/webhooks.py) -------------------------------------------------------------
+# Seconds before the second, third … attempt: what Standard Webhooks recommends.
+WEBHOOK_SCHEDULE: list[float] = env.list(
+    "WEBHOOK_SCHEDULE",
+    ["5", "300", "1800", "7200", "18000", "36000", "50400", "72000", "86400"],
+    subcast=float,
+)
+
 # --- API ------------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -250,6 +269,28 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "imageproc.api.problems.exception_handler",
+}
+# Other sites whose pages may call the API from a browser: "https://shop.example,https://…".
+CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [])
+CORS_URLS_REGEX = r"^/(api|csv|upload|status|image)(/|$)"
+CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "if-none-match"]
+CORS_EXPOSE_HEADERS = ["content-disposition", "etag", "location", "retry-after"]
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "imageproc",
+    "DESCRIPTION": "A CSV of products and image URLs in; the same CSV with output URLs back.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PUBLIC": True,
+    "SERVE_PERMISSIONS": [],
+    "SERVE_AUTHENTICATION": [],
+    "AUTHENTICATION_WHITELIST": ["imageproc.api.auth.KeyAuthentication"],
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "PREPROCESSING_HOOKS": ["imageproc.api.openapi.for_new_clients"],
+    "POSTPROCESSING_HOOKS": ["imageproc.api.openapi.append_shapes"],
+    # The page's own assets, from the package drf-spectacular-sidecar: no CDN.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 # --- Metrics and logs (imageproc/metrics, config/logs.py) -----------------------------------------
 # What Prometheus must send as its bearer token to read /metrics; "" closes it but on a laptop.
