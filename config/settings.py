@@ -254,7 +254,7 @@ Q_CLUSTER: dict[str, Any] = {
 # Seconds before the second, third … attempt: what Standard Webhooks recommends.
 WEBHOOK_SCHEDULE: list[float] = env.list(
     "WEBHOOK_SCHEDULE",
-    ["5", "300", "1800", "7200", "18000", "36000", "50400", "72000", "86400"],
+    [5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0],
     subcast=float,
 )
 
