@@ -14,3 +14,4 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("imageproc.web.urls")),
 ]
+handler500 = "imageproc.api.problems.server_error"

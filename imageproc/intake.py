@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from os import SEEK_END
 from typing import IO, Any, BinaryIO, cast
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 
 from imageproc import queue, sheet
 from imageproc.faults import Fault
@@ -21,6 +25,7 @@ from imageproc.pipeline.recipe import PRESETS, Recipe
 
 READ_BYTES = 1 << 16
 RETRY_SECONDS = 30
+IDEMPOTENCY_KEPT = timedelta(hours=24)
 
 
 class Refused(Exception):  # noqa: N818
@@ -86,15 +91,21 @@ def accept(upload: Upload) -> ProcessingRequest:
     Raises Refused: nothing is stored then. The answer may be given out as "accepted" as soon as
     this returns: file, row and task are durable.
     """
+    check_size(_size(upload.file))
     digest = _digest(upload)
     if earlier := _replay(upload, digest):
         return earlier
-    _check_open(upload)
+    _check_open()
+    _check_quota(upload.owner_id, 1)
+    _check_webhook(upload.options)
     checked = inspect(upload.file)
     request_id = uuid7()
     key = _keep(request_id, upload.file)
     try:
         return _create(upload, digest, request_id, key, checked)
+    except Refused:
+        store.delete_many([key])
+        raise
     except IntegrityError:
         store.delete_many([key])
         if earlier := _replay(upload, digest):
@@ -102,13 +113,17 @@ def accept(upload: Upload) -> ProcessingRequest:
         raise
 
 
+def rehearse(upload: Upload) -> sheet.Summary:
+    """What ``accept`` would find in the file; nothing is stored. Raises Refused for what is wrong
+    with the rest of the upload."""
+    check_size(_size(upload.file))
+    _check_webhook(upload.options)
+    return _examine(upload.file).validate()
+
+
 def inspect(file: IO[bytes]) -> sheet.Sheet:
     """Read a whole CSV and judge every line of it. Raises Refused with the first errors."""
-    policy = Policy.from_settings()
-    limits = sheet.Limits(
-        max_rows=settings.MAX_IMAGES_PER_REQUEST, max_images=settings.MAX_IMAGES_PER_REQUEST
-    )
-    checked = sheet.read(cast("BinaryIO", file), limits, lambda url: _judge(url, policy))
+    checked = _examine(file)
     summary = checked.validate()
     if not summary.ok:
         raise Refused(
@@ -122,13 +137,37 @@ def inspect(file: IO[bytes]) -> sheet.Sheet:
     return checked
 
 
+def check_size(size: int) -> None:
+    """Raises Refused where an upload of ``size`` bytes is too large."""
+    if size > settings.MAX_UPLOAD_BYTES:
+        raise Refused(
+            413,
+            "upload_too_large",
+            f"The file is larger than {settings.MAX_UPLOAD_BYTES:,} bytes. Split it.",
+        )
+
+
+def _size(file: IO[bytes]) -> int:
+    size = file.seek(0, SEEK_END)
+    file.seek(0)
+    return size
+
+
+def _examine(file: IO[bytes]) -> sheet.Sheet:
+    policy = Policy.from_settings()
+    limits = sheet.Limits(
+        max_rows=settings.MAX_IMAGES_PER_REQUEST, max_images=settings.MAX_IMAGES_PER_REQUEST
+    )
+    return sheet.read(cast("BinaryIO", file), limits, lambda url: _judge(url, policy))
+
+
 def _judge(url: str, policy: Policy) -> tuple[str, str] | None:
     """What the outbound policy holds against a URL's host or port: (code, sentence)."""
     fault = check(url, policy)
     return (fault.code, fault.sentence) if fault else None
 
 
-def _check_open(upload: Upload) -> None:
+def _check_open() -> None:
     if Switch.objects.is_paused(Switch.INTAKE):
         raise Refused(
             503,
@@ -136,10 +175,36 @@ def _check_open(upload: Upload) -> None:
             "Uploads are paused by the operator. Try again later.",
             retry_after=RETRY_SECONDS,
         )
-    if url := upload.options.webhook_url:
-        fault = check(url, Policy.from_settings())
-        if fault is not None:
-            raise Refused(400, "webhook_url_refused", f"The webhook's address: {fault.sentence}")
+
+
+def _check_quota(owner_id: int, images: int) -> None:
+    """Raises Refused where ``images`` more are more than an owner may have in hand. A request that
+    is larger than the quota by itself is taken when nothing else is in hand."""
+    requests, pending = ProcessingRequest.objects.in_hand(owner_id)
+    most = settings.MAX_PENDING_IMAGES
+    if 0 < settings.MAX_OPEN_REQUESTS <= requests:
+        said = f"{requests} requests of yours are still open; no more than that at a time."
+    elif most and pending and pending + images > most:
+        said = f"{pending:,} images of yours are still waiting; the limit is {most:,}."
+    else:
+        return
+    said = f"{said} Try again when some are done."
+    raise Refused(429, "quota_exceeded", said, retry_after=RETRY_SECONDS)
+
+
+def _hold_owner(owner_id: int) -> None:
+    """Uploads of one owner are created one after the other, so that none slips past the quota.
+    (SQLite: every writing transaction is alone.)"""
+    rows = get_user_model().objects.select_for_update(no_key=True)
+    rows.filter(pk=owner_id).values_list("pk").first()
+
+
+def _check_webhook(options: Options) -> None:
+    if not options.webhook_url:
+        return
+    fault = check(options.webhook_url, Policy.from_settings())
+    if fault is not None:
+        raise Refused(400, "webhook_url_refused", f"The webhook's address: {fault.sentence}")
 
 
 def _keep(request_id: UUID, file: IO[bytes]) -> str:
@@ -156,6 +221,8 @@ def _create(
     options = upload.options
     assert checked.format is not None  # inspect() refuses a sheet without one
     with transaction.atomic():
+        _hold_owner(upload.owner_id)
+        _check_quota(upload.owner_id, checked.summary.images)
         request = ProcessingRequest.objects.create(
             id=request_id,
             owner_id=upload.owner_id,
@@ -178,12 +245,14 @@ def _create(
 
 def _replay(upload: Upload, digest: str) -> ProcessingRequest | None:
     """The request that this key made, if any; another body under the same key is refused
-    (draft-ietf-httpapi-idempotency-key-header, 2.7)."""
+    (draft-ietf-httpapi-idempotency-key-header, 2.7). A key is free again after a day."""
     if upload.idempotency_key is None:
         return None
-    earlier = ProcessingRequest.objects.filter(
+    named = ProcessingRequest.objects.filter(
         owner_id=upload.owner_id, idempotency_key=upload.idempotency_key
-    ).first()
+    )
+    named.filter(created_at__lt=Now() - IDEMPOTENCY_KEPT).update(idempotency_key=None)
+    earlier = named.first()
     if earlier is not None and earlier.idempotency_digest != digest:
         raise Refused(
             422,

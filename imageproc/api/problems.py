@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from django.views import defaults
 from rest_framework import exceptions
-from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from imageproc.intake import Refused
 from imageproc.report import StoreError
 
-
-class ProblemRenderer(JSONRenderer):
-    """JSON under the media type that RFC 9457 registers."""
-
-    media_type = "application/problem+json"
-    format = "problem"
+log = logging.getLogger(__name__)
+MEDIA_TYPE = "application/problem+json"
 
 
 def problem(
@@ -33,7 +37,12 @@ def problem(
     **members: Any,
 ) -> Response:
     """``members`` are extension members (RFC 9457, 3.2), such as ``errors``."""
-    body = {
+    body = _body(status, code, detail, **members)
+    return Response(body, status=status, headers=headers, content_type=MEDIA_TYPE)
+
+
+def _body(status: int, code: str, detail: str, **members: Any) -> dict[str, Any]:
+    return {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -41,26 +50,23 @@ def problem(
         "detail": detail,
         **members,
     }
-    return Response(body, status=status, headers=headers, content_type="application/problem+json")
 
 
-def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """REST framework's hook; None leaves the error to Django (a 500)."""
+class Conflict(exceptions.APIException):
+    """The thing is not in a state that allows the call."""
+
+    status_code = HTTPStatus.CONFLICT
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail, code)
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
+    """REST framework's hook: whatever a view raises becomes a problem."""
     set_rollback()
     match error:
         case Refused():
             return _refused(error)
-        case StoreError():
-            return problem(
-                503,
-                "storage_failed",
-                "The storage does not answer. Try again later.",
-                headers={"Retry-After": "30"},
-            )
-        case Http404() | FileNotFoundError() | exceptions.NotFound():
-            return problem(404, "not_found", "There is nothing at this address.")
-        case PermissionDenied():
-            return problem(403, "permission_denied", "You may not do this.")
         case exceptions.ValidationError():
             errors = list(_field_errors(error.detail))
             return problem(
@@ -70,7 +76,39 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
             return problem(
                 error.status_code, _code(error), str(error.detail), headers=_headers(error)
             )
-    return None
+    for kinds, (status, code, detail) in _MEANINGS.items():
+        if isinstance(error, kinds):
+            headers = {"Retry-After": "30"} if status == 503 else None
+            return problem(status, code, detail, headers=headers)
+    log.error("unexpected error", exc_info=error, extra={"path": context["request"].path})
+    return problem(*_UNEXPECTED)
+
+
+_UNEXPECTED = (500, "internal_error", "Something went wrong on our side.")
+# In the order in which they are tried: the form's limits are suspicious operations, too.
+_MEANINGS: dict[Any, tuple[int, str, str]] = {
+    StoreError: (503, "storage_failed", "The storage does not answer. Try again later."),
+    (Http404, FileNotFoundError): (404, "not_found", "There is nothing at this address."),
+    PermissionDenied: (403, "permission_denied", "You may not do this."),
+    (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent): (
+        *(413, "form_too_large", "The form has too many or too long fields."),
+    ),
+    (SuspiciousOperation, MultiPartParserError): (
+        *(400, "malformed_request", "The request cannot be read."),
+    ),
+}
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's ``handler500``: for errors outside of the API's views."""
+    if not request.path.startswith("/api/"):
+        return defaults.server_error(request)
+    return problem_response(*_UNEXPECTED)
+
+
+def problem_response(status: int, code: str, detail: str) -> JsonResponse:
+    """For those who answer before or beside the API's views."""
+    return JsonResponse(_body(status, code, detail), status=status, content_type=MEDIA_TYPE)
 
 
 def _refused(error: Refused) -> Response:

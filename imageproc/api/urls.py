@@ -1,13 +1,35 @@
 """The addresses of the JSON API."""
 
-from django.urls import path
+from django.urls import path, re_path
+from drf_spectacular.views import SpectacularAPIView
 
-from imageproc.api import views
+from imageproc.api.views import documents, files, images, requests, uploads, webhooks
+
+REQUEST = "requests/<uuid:request_id>"
 
 urlpatterns = [
-    path("upload", views.UploadView.as_view(), name="upload"),
-    path("status/<uuid:request_id>", views.StatusView.as_view(), name="status"),
-    path("requests/<uuid:request_id>/output.csv", views.OutputCsvView.as_view(), name="output-csv"),
-    path("requests/<uuid:request_id>/input.csv", views.InputCsvView.as_view(), name="input-csv"),
-    path("images/<uuid:image_id>", views.ImageView.as_view(), name="image"),
+    path("upload", uploads.UploadView.as_view(), name="upload"),
+    path("status/<uuid:request_id>", requests.StatusView.as_view(), name="status"),
+    path("requests", requests.ListView.as_view(), name="requests"),
+    path(REQUEST, requests.RequestView.as_view(), name="request"),
+    path(f"{REQUEST}/retry", requests.RetryView.as_view(), name="retry"),
+    path(f"{REQUEST}/cancel", requests.CancelView.as_view(), name="cancel"),
+    path(f"{REQUEST}/output.csv", files.OutputCsvView.as_view(), name="output-csv"),
+    path(f"{REQUEST}/input.csv", files.InputCsvView.as_view(), name="input-csv"),
+    path(f"{REQUEST}/failed.csv", files.FailedCsvView.as_view(), name="failed-csv"),
+    path("images/<uuid:image_id>", images.ImageView.as_view(), name="image"),
+    path("images/<uuid:image_id>/original", images.OriginalView.as_view(), name="original"),
+    path("images/<uuid:image_id>/<str:name>", images.ImageView.as_view(), name="named-image"),
+    path("webhooks/secret", webhooks.SecretView.as_view(), name="webhook-secret"),
+    path(
+        "webhooks/secret/rotate", webhooks.RotateSecretView.as_view(), name="rotate-webhook-secret"
+    ),
+    path(
+        "webhooks/deliveries/<uuid:delivery_id>/redeliver",
+        webhooks.RedeliverView.as_view(),
+        name="redeliver",
+    ),
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", documents.DocsView.as_view(), name="docs"),
+    re_path("", documents.UnknownView.as_view()),
 ]

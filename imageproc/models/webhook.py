@@ -131,7 +131,7 @@ class DeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
 class WebhookDelivery(models.Model):
     """One event for one receiver; written in the transaction that made the event true."""
 
-    # The "webhook-id" header: the same over all attempts.
+    # In the "webhook-id" header: the same over all attempts.
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     request = models.ForeignKey(ProcessingRequest, models.CASCADE, related_name="deliveries")
     event = models.CharField(max_length=40)
@@ -171,6 +171,11 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} {self.id}"
+
+    @property
+    def message_id(self) -> str:
+        """The "webhook-id" header."""
+        return f"msg_{self.id.hex}"
 
 
 class WebhookAttempt(models.Model):

@@ -1,29 +1,60 @@
 """A request, told: status, pages of products, the output CSV. Reads only."""
 
 from imageproc.pipeline.store import StoreError
-from imageproc.report.links import image_url, links_of
-from imageproc.report.output import failed_csv, input_csv, open_image, output_csv
+from imageproc.report.failures import FailureGroup, failed_images, failure_groups
+from imageproc.report.gallery import (
+    GALLERY_SIZE,
+    GalleryPage,
+    gallery_page,
+    open_original,
+    original_type,
+)
+from imageproc.report.links import Links, image_url, links_of, name_of, original_url
+from imageproc.report.output import failed_csv, input_csv, output_csv
+from imageproc.report.rendition import open_image, read_image
 from imageproc.report.status import (
     MAX_PAGE_SIZE,
     PAGE_SIZE,
     ProductPage,
+    Progress,
+    RequestPage,
     StatusReport,
+    deliveries_of,
     product_page,
+    progress_of,
+    request_page,
     status_of,
 )
 
 __all__ = [
+    "GALLERY_SIZE",
     "MAX_PAGE_SIZE",
     "PAGE_SIZE",
+    "FailureGroup",
+    "GalleryPage",
+    "Links",
     "ProductPage",
+    "Progress",
+    "RequestPage",
     "StatusReport",
     "StoreError",
+    "deliveries_of",
     "failed_csv",
+    "failed_images",
+    "failure_groups",
+    "gallery_page",
     "image_url",
     "input_csv",
     "links_of",
+    "name_of",
     "open_image",
+    "open_original",
+    "original_type",
+    "original_url",
     "output_csv",
     "product_page",
+    "progress_of",
+    "read_image",
+    "request_page",
     "status_of",
 ]

@@ -41,6 +41,8 @@ def output_csv(request: ProcessingRequest) -> Iterator[bytes]:
     Partial while the request runs: images without a result have an empty place. Raises
     store.StoreError, or FileNotFoundError, before the first block.
     """
+    if request.is_final and request.output_csv:
+        return _blocks(store.open_read(request.output_csv))
     stream, form = _open_input(request)
     return sheet.write_output(form, _completed(request, stream, form))
 
@@ -55,11 +57,6 @@ def input_csv(request: ProcessingRequest) -> Iterator[bytes]:
     """The CSV as it was uploaded, to the byte."""
     stream, _ = _open_input(request)
     return _blocks(stream)
-
-
-def open_image(image: ProductImage) -> BinaryIO:
-    """The stored object of a completed image. Raises store.StoreError or FileNotFoundError."""
-    return store.open_read(image.output_key)
 
 
 def _open_input(request: ProcessingRequest) -> tuple[BinaryIO, sheet.SheetFormat]:
@@ -129,7 +126,9 @@ def _outcome(request: ProcessingRequest, row: sheet.Row, images: list[_Image]) -
     if not images:
         return sheet.Outcome([""] * len(row.urls), request.status)
     urls = [
-        image_url(request.base_url, image.id, image.output_key) if image.output_key else ""
+        image_url(request.base_url, image.id, image.output_key)
+        if image.status == ImageStatus.COMPLETED
+        else ""
         for image in images
     ]
     return sheet.Outcome(urls, state_of({image.status for image in images}), _errors(images))

@@ -10,12 +10,20 @@ from django.db.models import Prefetch, Sum
 from django.utils import timezone
 
 from imageproc.faults import by_code
-from imageproc.models import FailureTally, ImageStatus, ProcessingRequest, Product, ProductImage
+from imageproc.models import (
+    FailureTally,
+    ImageStatus,
+    ProcessingRequest,
+    Product,
+    ProductImage,
+    WebhookDelivery,
+)
 
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
 # Reasons listed; a request has a few, a hostile one could have many hosts but not many reasons.
 MAX_REASONS = 50
+MAX_DELIVERIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +37,31 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """``percent`` of the images; ``images_per_second`` and ``eta_seconds`` None while unknown."""
+
+    percent: float
+    images_per_second: float | None
+    eta_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport:
-    """``progress`` in percent; ``images_per_second`` and ``eta_seconds`` None while unknown."""
+    """A request, how far it is, and why images failed."""
 
     request: ProcessingRequest
     progress: float
     images_per_second: float | None
     eta_seconds: int | None
     reasons: list[Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPage:
+    """``next_before`` is the cursor of the next page, None at the end."""
+
+    requests: list[ProcessingRequest]
+    next_before: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +72,25 @@ class ProductPage:
     next_after: int | None
 
 
-def status_of(request: ProcessingRequest) -> StatusReport:
-    """Two queries: the request is loaded already, its reasons come from the tallies."""
+def progress_of(request: ProcessingRequest) -> Progress:
+    """From the counters of the row: no query."""
     rate = _rate(request)
     left = request.total_images - request.processed_images
-    return StatusReport(
-        request=request,
-        progress=round(100 * request.processed_images / request.total_images, 2),
+    return Progress(
+        percent=round(100 * request.processed_images / max(1, request.total_images), 2),
         images_per_second=rate,
         eta_seconds=round(left / rate) if rate and not request.is_final else None,
+    )
+
+
+def status_of(request: ProcessingRequest) -> StatusReport:
+    """One query: the request is loaded already, its reasons come from the tallies."""
+    progress = progress_of(request)
+    return StatusReport(
+        request=request,
+        progress=progress.percent,
+        images_per_second=progress.images_per_second,
+        eta_seconds=progress.eta_seconds,
         reasons=_reasons(request.id),
     )
 
@@ -68,6 +103,31 @@ def product_page(request_id: UUID, *, after: int = 0, limit: int = PAGE_SIZE) ->
     products = list(found.order_by("row_number").prefetch_related(images)[: limit + 1])
     more = len(products) > limit
     return ProductPage(products[:limit], products[limit - 1].row_number if more else None)
+
+
+def request_page(
+    owner_id: int,
+    *,
+    before: UUID | None = None,
+    status: str | None = None,
+    limit: int = PAGE_SIZE,
+) -> RequestPage:
+    """Up to ``limit`` requests of an owner that are older than ``before``. One query."""
+    found = ProcessingRequest.objects.owned_by(owner_id).order_by("-id")
+    if before is not None:
+        found = found.filter(id__lt=before)
+    if status is not None:
+        found = found.filter(status=status)
+    requests = list(found[: limit + 1])
+    more = len(requests) > limit
+    return RequestPage(requests[:limit], requests[limit - 1].id if more else None)
+
+
+def deliveries_of(request: ProcessingRequest) -> list[WebhookDelivery]:
+    """The newest MAX_DELIVERIES webhooks of a request, with their attempts. Two queries at most."""
+    if not request.webhook_url:
+        return []
+    return list(request.deliveries.order_by("-id").prefetch_related("log")[:MAX_DELIVERIES])
 
 
 def state_of(states: set[str]) -> str:

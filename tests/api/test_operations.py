@@ -93,7 +93,7 @@ def test_an_image_that_fails_again_meanwhile_is_not_put_back_twice(
         record([Failed(job, NOT_FOUND) for job in claim()])
         return 0
 
-    monkeypatch.setattr(operations.queue, "ensure_pumps", fail_at_once)
+    monkeypatch.setattr("imageproc.queue.ensure_pumps", fail_at_once)
     assert operations.retry(request.id) == 3
     assert facts(request) == ("PROCESSING", 0, 3, [("not_found", 3)], ["FAILED"] * 3)
     assert queued().count("complete") >= 1

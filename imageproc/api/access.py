@@ -1,0 +1,60 @@
+"""Who may see and change what: the one place to look for every view of the API.
+
+Another's thing and a thing that does not exist get the same answer: Http404.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+from uuid import UUID
+
+from django.conf import settings
+from django.http import Http404
+from rest_framework.request import Request
+
+from imageproc.models import ProcessingRequest, ProductImage, WebhookDelivery
+
+T = TypeVar("T")
+
+
+def caller_id(request: Request) -> int:
+    """The user that owns what this call makes or sees."""
+    return int(request.user.pk)  # type: ignore[arg-type]  # HasScope lets in only saved users
+
+
+def own_request(request: Request, request_id: UUID) -> ProcessingRequest:
+    mine = ProcessingRequest.objects.owned_by(caller_id(request))
+    return _or_404(mine.filter(id=request_id).first())
+
+
+def own_delivery(request: Request, delivery_id: UUID) -> WebhookDelivery:
+    deliveries = WebhookDelivery.objects.filter(
+        request__owner_id=caller_id(request), request__removed_at=None
+    )
+    return _or_404(deliveries.filter(id=delivery_id).first())
+
+
+def public_image(image_id: UUID) -> ProductImage:
+    """A processed image, for anyone: its id has 74 random bits and is the capability to see it,
+    because output URLs are published in shops."""
+    published = ProductImage.objects.filter(request__removed_at=None).exclude(output_key="")
+    return _or_404(published.filter(id=image_id).first())
+
+
+def own_image(request: Request, image_id: UUID) -> ProductImage:
+    """An image with all that belongs to it, its stored input too."""
+    mine = ProductImage.objects.filter(
+        request__owner_id=caller_id(request), request__removed_at=None
+    )
+    return _or_404(mine.filter(id=image_id).first())
+
+
+def own_address(request: Request) -> str:
+    """Where this service is reached, without a slash at the end."""
+    return settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
+
+
+def _or_404(found: T | None) -> T:
+    if found is None:
+        raise Http404
+    return found

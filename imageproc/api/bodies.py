@@ -1,0 +1,182 @@
+"""From rows to the JSON that goes out: one function a shape of ``imageproc.api.shapes``."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from imageproc import report, sheet
+from imageproc.api import shapes
+from imageproc.faults import by_code
+from imageproc.models import (
+    DeliveryStatus,
+    ImageStatus,
+    ProcessingRequest,
+    Product,
+    ProductImage,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookSecret,
+)
+from imageproc.report.status import StatusReport, state_of
+
+# Hosts listed by a rehearsal.
+HOSTS = 100
+
+
+def accepted(request: ProcessingRequest) -> shapes.Accepted:
+    """As it was when it was accepted, so that a replay is the same answer to the byte."""
+    return {
+        "requestId": str(request.id),
+        "status": "PENDING",
+        "message": f"Accepted: {request.total_images} images of {request.total_products} products.",
+        "totalProducts": request.total_products,
+        "totalImages": request.total_images,
+        "links": report.links_of(request),
+    }
+
+
+def rehearsal(found: sheet.Summary) -> shapes.Rehearsal:
+    hosts = found.hosts.most_common(HOSTS)
+    return {
+        "dryRun": True,
+        "valid": found.ok,
+        "totalProducts": found.rows,
+        "totalImages": found.images,
+        "hosts": [{"host": host, "images": images} for host, images in hosts],
+        "otherHostsImages": found.images - sum(images for _, images in hosts),
+        "duplicateUrls": found.duplicate_urls,
+        "errors": [cast("shapes.LineError", error._asdict()) for error in found.errors],
+        "errorCount": found.error_count,
+    }
+
+
+def summary(request: ProcessingRequest) -> shapes.Summary:
+    progress = report.progress_of(request)
+    return {
+        "requestId": str(request.id),
+        "status": cast("shapes.RequestState", request.status),
+        "fileName": request.file_name,
+        "message": request.error_message,
+        "priority": cast("Any", request.priority),
+        "progress": progress.percent,
+        "totalProducts": request.total_products,
+        "totalImages": request.total_images,
+        "processedImages": request.processed_images,
+        "completedImages": request.completed_images,
+        "failedImages": request.failed_images,
+        "cancelledImages": request.cancelled_images,
+        "bytesIn": request.bytes_in,
+        "bytesOut": request.bytes_out,
+        "bytesSaved": request.bytes_in - request.bytes_out,
+        "imagesPerSecond": progress.images_per_second,
+        "etaSeconds": progress.eta_seconds,
+        "createdAt": request.created_at,
+        "startedAt": request.started_at,
+        "completedAt": request.completed_at,
+        "links": report.links_of(request),
+    }
+
+
+def status(
+    told: StatusReport, page: report.ProductPage, deliveries: list[WebhookDelivery]
+) -> shapes.Status:
+    request = told.request
+    return {
+        **summary(request),
+        "errors": [
+            {
+                "code": reason.code,
+                "message": reason.message,
+                "remedy": reason.remedy,
+                "images": reason.images,
+            }
+            for reason in told.reasons
+        ],
+        "webhook": webhook(request, deliveries) if request.webhook_url else None,
+        "products": [product(item, request) for item in page.products],
+        "nextCursor": None if page.next_after is None else str(page.next_after),
+    }
+
+
+def product(item: Product, request: ProcessingRequest) -> shapes.Product:
+    images = list(item.images.all())
+    return {
+        "serialNumber": item.serial_number,
+        "productName": item.product_name,
+        "status": cast("shapes.ProductState", state_of({image.status for image in images})),
+        "inputImageUrls": [image.input_url for image in images],
+        "outputImageUrls": [_output_url(image, request) for image in images],
+        "images": [image_entry(image, request) for image in images],
+    }
+
+
+def image_entry(image: ProductImage, request: ProcessingRequest) -> shapes.Image:
+    return {
+        "imageId": str(image.id),
+        "status": cast("shapes.RequestState", image.status),
+        "inputUrl": image.input_url,
+        "outputUrl": _output_url(image, request),
+        "originalUrl": report.original_url(request.base_url, image.id, image.original_key),
+        "attempts": image.attempts,
+        "inputSize": image.input_size,
+        "outputSize": image.output_size,
+        "compressionRatio": image.compression_ratio,
+        "width": image.width,
+        "height": image.height,
+        "contentType": image.content_type or None,
+        "sha256": image.output_sha256 or None,
+        "error": _failure(image.error_code),
+    }
+
+
+def webhook(request: ProcessingRequest, deliveries: list[WebhookDelivery]) -> shapes.Webhook:
+    return {"url": request.webhook_url, "deliveries": [delivery(one) for one in deliveries]}
+
+
+def delivery(sent: WebhookDelivery) -> shapes.Delivery:
+    return {
+        "deliveryId": str(sent.id),
+        "webhookId": sent.message_id,
+        "event": cast("Any", sent.event),
+        "status": cast("shapes.DeliveryState", sent.status),
+        "createdAt": sent.created_at,
+        "nextAttemptAt": (
+            sent.next_attempt_at if sent.status == DeliveryStatus.PENDING.value else None
+        ),
+        "attempts": [attempt(one) for one in sent.log.all()],
+    }
+
+
+def attempt(made: WebhookAttempt) -> shapes.Attempt:
+    return {
+        "number": made.number,
+        "startedAt": made.started_at,
+        "statusCode": made.status_code,
+        "milliseconds": made.milliseconds,
+        "error": made.error_message or None,
+        "answer": made.answer,
+    }
+
+
+def secret(rows: list[WebhookSecret]) -> shapes.Secret:
+    """``rows``: the usable secrets, the newest first."""
+    newest, *older = rows
+    return {
+        "secret": newest.secret,
+        "createdAt": newest.created_at,
+        "previousExpiresAt": older[0].expires_at if older else None,
+    }
+
+
+def _failure(code: str) -> shapes.Failure | None:
+    if not code:
+        return None
+    fault = by_code(code)
+    return {"code": fault.code, "message": fault.message, "remedy": fault.remedy}
+
+
+def _output_url(image: ProductImage, request: ProcessingRequest) -> str | None:
+    """Only of a completed image: one that is being processed again has no result to vouch for."""
+    if image.status != ImageStatus.COMPLETED.value:
+        return None
+    return report.image_url(request.base_url, image.id, image.output_key)

@@ -1,0 +1,108 @@
+"""How ``imageproc.api.shapes`` stand in the OpenAPI 3.1 document."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from datetime import datetime
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+
+from imageproc.api import shapes
+
+Schema = dict[str, Any]
+PROBLEM_JSON = "application/problem+json"
+_PRIMITIVES: dict[Any, Schema] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    datetime: {"type": "string", "format": "date-time"},
+    type(None): {"type": "null"},
+    Any: {},
+}
+
+
+def ref(shape: Any) -> Schema:
+    """The response of a view: a reference to one of the shapes."""
+    return {"$ref": f"#/components/schemas/{shape.__name__}"}
+
+
+def problems(*codes: int) -> dict[tuple[int, str], Schema]:
+    """The error answers of an operation, for ``extend_schema(responses=…)``; 429 always."""
+    return {(code, PROBLEM_JSON): ref(shapes.Problem) for code in (*codes, 429)}
+
+
+def components() -> dict[str, Schema]:
+    """Every shape as a component, by name."""
+    named = {name: value for name, value in vars(shapes).items() if is_typeddict(value)}
+    return {name: _object(shape) for name, shape in sorted(named.items())}
+
+
+def _object(shape: Any) -> Schema:
+    hints = get_type_hints(shape, include_extras=True)
+    schema: Schema = {
+        "type": "object",
+        "properties": {name: _schema(hint) for name, hint in hints.items()},
+        "required": sorted(shape.__required_keys__),
+        "additionalProperties": False,
+    }
+    if (doc := inspect.getdoc(shape)) and not doc.startswith("dict("):
+        schema["description"] = doc
+    return schema
+
+
+def _schema(hint: Any) -> Schema:
+    if is_typeddict(hint):
+        return ref(hint)
+    if hint in _PRIMITIVES:
+        return dict(_PRIMITIVES[hint])
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return {**_schema(args[0]), "description": args[1]}
+    if origin is Literal:
+        return {"enum": list(args)}
+    if origin is list:
+        return {"type": "array", "items": _schema(args[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _schema(args[1])}
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [_schema(arg) for arg in args]}
+    raise TypeError(f"no schema for {hint!r}")
+
+
+def append_shapes(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """drf-spectacular's post-processing hook."""
+    result.setdefault("components", {}).setdefault("schemas", {}).update(components())
+    return result
+
+
+class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """``Authorization: Bearer ip_…``."""
+
+    target_class = "imageproc.api.auth.KeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> Schema:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "ip_…"}
+
+
+def for_new_clients(endpoints: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """drf-spectacular's pre-processing hook: the addresses to use, without the old ones and
+    without the second form of an image's."""
+    return [
+        endpoint
+        for endpoint in endpoints
+        if endpoint[0].startswith("/api/") and endpoint[0] != "/api/images/{image_id}"
+    ]

@@ -1,0 +1,197 @@
+"""The JSON that goes out: the one truth for the type checker, the OpenAPI schema and its readers.
+
+A docstring becomes the schema's description, the text of ``Annotated`` a field's.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypedDict
+
+from imageproc.report import Links
+
+RequestState = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"]
+ProductState = Literal["PENDING", "PROCESSING", "COMPLETED", "PARTIAL", "FAILED", "CANCELLED"]
+DeliveryState = Literal["PENDING", "SENDING", "DELIVERED", "FAILED"]
+
+
+class Accepted(TypedDict):
+    """The upload is stored and queued."""
+
+    requestId: str
+    status: Literal["PENDING"]
+    message: str
+    totalProducts: int
+    totalImages: int
+    links: Links
+
+
+class LineError(TypedDict):
+    """One thing to correct in the CSV."""
+
+    line: Annotated[int, "The physical line of the file, from 1."]
+    column: Annotated[str, 'The header\'s own name, or "".']
+    value: Annotated[str, "What stood there, at most 200 characters."]
+    code: str
+    message: str
+
+
+class HostCount(TypedDict):
+    host: str
+    images: int
+
+
+class Rehearsal(TypedDict):
+    """What an upload would do; nothing was stored."""
+
+    dryRun: Literal[True]
+    valid: bool
+    totalProducts: int
+    totalImages: int
+    hosts: Annotated[list[HostCount], "Where the images would come from, the most images first."]
+    otherHostsImages: Annotated[int, "Images on hosts that are not listed."]
+    duplicateUrls: Annotated[int, "URLs that stood before in the file."]
+    errors: Annotated[list[LineError], "The first errors."]
+    errorCount: int
+
+
+class Failure(TypedDict):
+    code: Annotated[str, "Stable; for programs."]
+    message: str
+    remedy: Annotated[str, 'What can be done about it, or "".']
+
+
+class Reason(Failure):
+    """Images that failed alike."""
+
+    images: int
+
+
+class Image(TypedDict):
+    """One image of a product. Sizes in bytes and pixels; null while unknown."""
+
+    imageId: str
+    status: RequestState
+    inputUrl: str
+    outputUrl: str | None
+    originalUrl: Annotated[str | None, "The stored input, where storeOriginals was asked for."]
+    attempts: int
+    inputSize: int | None
+    outputSize: int | None
+    compressionRatio: Annotated[float | None, "Output bytes over input bytes."]
+    width: int | None
+    height: int | None
+    contentType: str | None
+    sha256: Annotated[str | None, "Of the output, lower-case hex."]
+    error: Failure | None
+
+
+class Product(TypedDict):
+    """A row of the CSV; the lists of URLs have the same length and order."""
+
+    serialNumber: str
+    productName: str
+    status: ProductState
+    inputImageUrls: list[str]
+    outputImageUrls: list[str | None]
+    images: list[Image]
+
+
+class Attempt(TypedDict):
+    number: int
+    startedAt: datetime
+    statusCode: Annotated[int | None, "null: no answer came."]
+    milliseconds: int | None
+    error: Annotated[str | None, "Why no answer came."]
+    answer: Annotated[str, "The first 1,000 characters of the receiver's answer."]
+
+
+class Delivery(TypedDict):
+    """One message and the attempts to deliver it."""
+
+    deliveryId: str
+    webhookId: Annotated[str, 'The "webhook-id" header, the same on every attempt.']
+    event: Literal["request.completed", "request.failed", "request.cancelled"]
+    status: DeliveryState
+    createdAt: datetime
+    nextAttemptAt: Annotated[datetime | None, "null when no attempt is ahead."]
+    attempts: list[Attempt]
+
+
+class Webhook(TypedDict):
+    url: str
+    deliveries: Annotated[list[Delivery], "The newest first."]
+
+
+class Summary(TypedDict):
+    """A request and its counters."""
+
+    requestId: str
+    status: RequestState
+    fileName: str
+    message: Annotated[str, 'Why the request failed or was stopped, or "".']
+    priority: Literal["high", "normal", "low"]
+    progress: Annotated[float, "Percent of the images that are in a final state."]
+    totalProducts: int
+    totalImages: int
+    processedImages: Annotated[int, "In a final state: completed, failed or cancelled."]
+    completedImages: int
+    failedImages: int
+    cancelledImages: int
+    bytesIn: int
+    bytesOut: int
+    bytesSaved: int
+    imagesPerSecond: Annotated[float | None, "Since the start."]
+    etaSeconds: int | None
+    createdAt: datetime
+    startedAt: datetime | None
+    completedAt: datetime | None
+    links: Links
+
+
+class Status(Summary):
+    """A request, its failures by reason, its webhooks, and one page of its products."""
+
+    errors: list[Reason]
+    webhook: Webhook | None
+    products: list[Product]
+    nextCursor: Annotated[str | None, "The cursor of the next page of products, null at the end."]
+
+
+class RequestList(TypedDict):
+    """The newest first."""
+
+    requests: list[Summary]
+    nextCursor: Annotated[str | None, "The cursor of the next page, null at the end."]
+
+
+class Retried(Summary):
+    retriedImages: int
+
+
+class Secret(TypedDict):
+    """What webhooks are signed with (Standard Webhooks 1.0)."""
+
+    secret: str
+    createdAt: datetime
+    previousExpiresAt: Annotated[
+        datetime | None, "Until then the secret before this one signs as well."
+    ]
+
+
+class FieldError(TypedDict):
+    field: str
+    code: str
+    message: str
+
+
+class Problem(TypedDict, total=False):
+    """RFC 9457. ``errors`` names fields or lines; ``errorCount`` counts those not listed too."""
+
+    type: str
+    title: str
+    status: int
+    code: Annotated[str, "Stable; for programs."]
+    detail: str
+    errors: list[dict[str, Any]]
+    errorCount: int

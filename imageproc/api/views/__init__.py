@@ -1,0 +1,1 @@
+"""The views of the JSON API: each parses, makes one call of the domain, and answers."""

@@ -1,0 +1,71 @@
+"""The CSV files of a request, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.http import StreamingHttpResponse
+from django.utils.http import content_disposition_header
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from imageproc import report
+from imageproc.api.access import own_request
+from imageproc.api.openapi import problems
+from imageproc.models import ProcessingRequest
+
+CSV: dict[Any, Any] = {(200, "text/csv"): OpenApiTypes.STR} | problems(401, 404, 503)
+
+
+class CsvView(APIView):
+    """One of the files of a request."""
+
+    prefix = ""
+
+    def chunks(self, of: ProcessingRequest) -> Iterator[bytes]:
+        raise NotImplementedError
+
+    def get(self, request: Request, request_id: UUID) -> StreamingHttpResponse:
+        found = own_request(request, request_id)
+        name = f"{self.prefix}{found.file_name}"
+        return StreamingHttpResponse(
+            () if request.method == "HEAD" else self.chunks(found),
+            content_type="text/csv",
+            headers={
+                "Content-Disposition": content_disposition_header(True, name),
+                "Cache-Control": "private, no-cache",
+            },
+        )
+
+
+@extend_schema_view(get=extend_schema(operation_id="outputCsv", responses=CSV))
+class OutputCsvView(CsvView):
+    """The uploaded CSV with `Output Image Urls`, `Status` and `Error`; partial while the request
+    runs."""
+
+    prefix = "output-"
+
+    def chunks(self, of: ProcessingRequest) -> Iterator[bytes]:
+        return report.output_csv(of)
+
+
+@extend_schema_view(get=extend_schema(operation_id="inputCsv", responses=CSV))
+class InputCsvView(CsvView):
+    """The CSV as it was uploaded, to the byte."""
+
+    def chunks(self, of: ProcessingRequest) -> Iterator[bytes]:
+        return report.input_csv(of)
+
+
+@extend_schema_view(get=extend_schema(operation_id="failedCsv", responses=CSV))
+class FailedCsvView(CsvView):
+    """Only the rows with failed images, with only those images: it can be uploaded as it is."""
+
+    prefix = "failed-"
+
+    def chunks(self, of: ProcessingRequest) -> Iterator[bytes]:
+        return report.failed_csv(of)

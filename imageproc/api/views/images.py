@@ -1,0 +1,125 @@
+"""Processed images, for everyone; stored inputs, for their owner."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import FileResponse, Http404, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from imageproc import report
+from imageproc.api.access import own_image, public_image
+from imageproc.api.openapi import problems
+from imageproc.api.ranges import Span, span_of
+from imageproc.models import ProductImage
+
+FOREVER = "public, max-age=31536000, immutable"
+# The address without the content's name: what is there changes when the image is processed again.
+SHORTLY = "public, max-age=3600"
+PICTURE: dict[Any, Any] = {
+    (200, "image/*"): OpenApiTypes.BINARY,
+    (206, "image/*"): OpenApiTypes.BINARY,
+    304: None,
+    416: None,
+}
+
+
+class ImageView(APIView):
+    """A processed image.
+
+    Public: its id cannot be guessed. With the `name` of the output URL the answer may be kept for
+    ever. `ETag`, `If-None-Match`, `Range` (one) and `If-Range` work as RFC 9110 has it.
+    """
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+
+    @extend_schema(
+        operation_id="image",
+        auth=[],
+        parameters=[OpenApiParameter("Range", location=OpenApiParameter.HEADER)],
+        responses=PICTURE | problems(404, 503),
+    )
+    def get(self, request: Request, image_id: UUID, **named: Any) -> HttpResponseBase:
+        image = public_image(image_id)
+        if named.get("request_id", image.request_id) != image.request_id:
+            raise Http404
+        answer = _answer(request, image)
+        exact = named.get("name") == report.name_of(image.output_key)
+        answer["Cache-Control"] = FOREVER if exact else SHORTLY
+        answer["ETag"] = _etag(image)
+        answer["Accept-Ranges"] = "bytes"
+        answer["Content-Disposition"] = f'inline; filename="{report.name_of(image.output_key)}"'
+        return answer
+
+
+class OriginalView(APIView):
+    """The stored input of an image (`storeOriginals`); for its owner only."""
+
+    @extend_schema(
+        operation_id="original",
+        responses={(200, "image/*"): OpenApiTypes.BINARY} | problems(401, 404, 503),
+    )
+    def get(self, request: Request, image_id: UUID) -> HttpResponseBase:
+        """Bytes from a stranger's host: to be looked at, never to be run."""
+        image = own_image(request, image_id)
+        if not image.original_key:
+            raise Http404
+        answer = FileResponse(
+            report.open_original(image),
+            filename=report.name_of(image.original_key),
+            content_type=report.original_type(image) or "application/octet-stream",
+        )
+        answer["Cache-Control"] = "private, no-cache"
+        answer["Content-Security-Policy"] = "default-src 'none'; sandbox"
+        return answer
+
+
+def _etag(image: ProductImage) -> str:
+    return f'"{image.output_sha256}"'
+
+
+def _answer(request: Request, image: ProductImage) -> HttpResponseBase:
+    whole = HttpResponse(content_type=image.content_type)
+    unchanged = get_conditional_response(request, etag=_etag(image), response=whole)
+    if unchanged is not None and unchanged is not whole:
+        return unchanged
+    size = image.output_size or 0
+    span = span_of(_range_of(request, image), size)
+    if span is not None:
+        return _part(request, image, span, size)
+    whole["Content-Length"] = str(size)
+    return whole if request.method == "HEAD" else _whole(image, size)
+
+
+def _range_of(request: Request, image: ProductImage) -> str | None:
+    """The Range header, unless it is for other content (RFC 9110, 13.1.5) or not a GET."""
+    condition = request.headers.get("If-Range")
+    valid = request.method == "GET" and condition in (None, _etag(image))
+    return request.headers.get("Range") if valid else None
+
+
+def _whole(image: ProductImage, size: int) -> FileResponse:
+    stream, cached = report.open_image(image)
+    answer = FileResponse(stream, content_type=image.content_type)
+    answer["Content-Length"] = str(size)
+    # RFC 9211.
+    answer["Cache-Status"] = f"imageproc; {'hit' if cached else 'fwd=miss'}"
+    return answer
+
+
+def _part(request: Request, image: ProductImage, span: Span, size: int) -> HttpResponse:
+    if not span.length:
+        answer = HttpResponse(status=416)
+    else:
+        part = report.read_image(image, span.start, span.length)
+        answer = HttpResponse(part, status=206, content_type=image.content_type)
+    answer["Content-Range"] = span.header(size)
+    return answer

@@ -1,0 +1,114 @@
+"""A CSV comes in."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status as http
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from imageproc import intake
+from imageproc.api import bodies, examples, shapes
+from imageproc.api.access import caller_id, own_address
+from imageproc.api.openapi import problems, ref
+from imageproc.api.parsers import UPLOAD_PARSERS
+from imageproc.api.serializers import UploadFormSerializer, UploadSerializer
+
+POLL_SECONDS = 2
+MAX_KEY = 255
+# What a form may add to its file.
+FORM_BYTES = 100_000
+
+
+class UploadView(APIView):
+    """Upload a CSV of products and image URLs.
+
+    Send it as the form field `file` (or `csv`), or as the body itself with `Content-Type: text/csv`
+    and the options in the query. 202: the file is stored whole, every line is valid, and the work
+    is queued. 400: nothing is stored; `errors` lists what to correct by line or field.
+    """
+
+    parser_classes = UPLOAD_PARSERS
+    scopes: ClassVar = {"POST": "upload"}
+
+    @extend_schema(
+        operation_id="upload",
+        request={
+            "multipart/form-data": UploadFormSerializer,
+            "text/csv": OpenApiTypes.BINARY,
+        },
+        parameters=[
+            OpenApiParameter(
+                "Idempotency-Key",
+                location=OpenApiParameter.HEADER,
+                description="An upload repeated with the same key within 24 hours is answered like "
+                "the first and makes no second request.",
+            )
+        ],
+        responses={202: ref(shapes.Accepted), 200: ref(shapes.Rehearsal)}
+        | problems(400, 401, 403, 413, 415, 422, 429, 503),
+        examples=[examples.ACCEPTED, examples.REHEARSAL, examples.CSV_INVALID],
+    )
+    def post(self, request: Request, **_: Any) -> Response:
+        upload, dry_run = _upload_of(request)
+        if dry_run:
+            return Response(bodies.rehearsal(intake.rehearse(upload)))
+        answer = bodies.accepted(intake.accept(upload))
+        headers = {"Location": answer["links"]["status"], "Retry-After": str(POLL_SECONDS)}
+        return Response(answer, status=http.HTTP_202_ACCEPTED, headers=headers)
+
+
+def _upload_of(request: Request) -> tuple[intake.Upload, bool]:
+    _check_length(request)
+    file = _file_of(request)
+    options = UploadSerializer(data=_fields(request))
+    options.is_valid(raise_exception=True)
+    upload = intake.Upload(
+        owner_id=caller_id(request),
+        file=file,
+        file_name=file.name or "upload.csv",
+        base_url=own_address(request),
+        options=options.options(),
+        idempotency_key=_key_of(request),
+    )
+    return upload, options.validated_data["dryRun"]
+
+
+def _check_length(request: Request) -> None:
+    """Before anything is read: a form is a little longer than its file."""
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    if declared.isdigit():
+        intake.check_size(int(declared) - FORM_BYTES)
+
+
+def _file_of(request: Request) -> UploadedFile[Any]:
+    file = request.FILES.get("file") or request.FILES.get("csv")
+    if not isinstance(file, UploadedFile):
+        raise intake.Refused(
+            400, "file_missing", 'Send the CSV as the form field "file" or "csv", or as the body.'
+        )
+    return file
+
+
+def _fields(request: Request) -> dict[str, Any]:
+    """Query and form; what a form leaves empty was not given. ``webhook_url`` is what clients of
+    an earlier system send."""
+    form = cast("QueryDict", request.data)  # what both parsers make
+    given = {**request.query_params.dict(), **form.dict()}
+    if "webhook_url" in given:
+        given.setdefault("webhookUrl", given["webhook_url"])
+    return {name: value for name, value in given.items() if value != ""}
+
+
+def _key_of(request: Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 0 < len(key) <= MAX_KEY:
+        raise ValidationError({"Idempotency-Key": f"Use 1 to {MAX_KEY} characters."})
+    return key
