@@ -8,6 +8,7 @@ for, and ``imageproc.checks`` refuses what is unsafe.
 import logging
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,20 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 # The address that output URLs and webhooks name; "" takes it from the upload's own request.
 PUBLIC_URL = env.str("PUBLIC_URL", "").rstrip("/")
-# Requests without a key act as the user "local". Only for a laptop: see imageproc/checks.py.
+# Calls of this very machine without a key act as the user "local". Only for a laptop: see
+# imageproc/checks.py.
 API_ANONYMOUS = env.bool("API_ANONYMOUS", DEBUG)
+# Proxies before the service. Each must append to X-Forwarded-For the address that it saw, and the
+# last one must set X-Forwarded-Proto itself.
+NUM_PROXIES = env.int("NUM_PROXIES", 0)
+# Whether clients speak TLS to the last proxy: cookies, HSTS and redirects go by it.
+HTTPS = env.bool("HTTPS", PRODUCTION)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if NUM_PROXIES else None
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+# Asked for from inside, by load balancers and Prometheus, over plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", 31_536_000 if HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -52,8 +65,11 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-# The document types of an upload are checked by content; its size by imageproc.intake.
+# The document types of an upload are checked by content; its size by imageproc.intake. A form's
+# other fields, and every body that is no upload (config/middleware.py), are shorter than this:
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = 2
 
 INSTALLED_APPS = [
     "imageproc",
@@ -71,23 +87,27 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "corsheaders",
+    "axes",
 ]
 
 MIDDLEWARE = [
+    "config.middleware.RequestLog",
+    "imageproc.metrics.middleware.RequestTimer",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "config.middleware.RequestLog",
-    "imageproc.metrics.middleware.RequestTimer",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    # Before anything reads a body, as the next one does.
+    "config.middleware.BodyLimit",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "config.middleware.ContentSecurityPolicy",
     "django_htmx.middleware.HtmxMiddleware",
     "imageproc.web.pages.PlainErrors",
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -111,6 +131,24 @@ LOGIN_URL = "web:sign-in"
 LOGIN_REDIRECT_URL = "web:home"
 LOGOUT_REDIRECT_URL = "web:sign-in"
 
+# --- Guessing of passwords (django-axes) ----------------------------------------------------------
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+# By address alone: by name, anyone could lock an operator out. Counted in the database, which all
+# web processes share.
+AXES_LOCKOUT_PARAMETERS = ["ip_address"]
+AXES_CLIENT_IP_CALLABLE = "imageproc.client.address_of"
+AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURES", 10)
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "429.html"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "staticfiles"
@@ -128,6 +166,15 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 30,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA temp_store=MEMORY;",
     }
+else:
+    # A server that is gone without a word is noticed within half a minute.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 25_000,
+    } | DATABASES["default"].get("OPTIONS", {})
 # Measured: 41 tasks/s through the queue with a connection a task, 500 with kept ones.
 DATABASES["default"]["CONN_MAX_AGE"] = 600
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
@@ -194,8 +241,6 @@ STORAGES: dict[str, Any] = {
 # --- What a browser may load (https://www.w3.org/TR/CSP3/) --------------------------------------
 _IMAGE_SOURCES = ["'self'", *([f"https://{S3_CUSTOM_DOMAIN}"] if S3_CUSTOM_DOMAIN else [])]
 CONTENT_SECURITY_POLICY: dict[str, Any] = {
-    # The admin's own scripts need a policy of their own.
-    "EXCLUDE_URL_PREFIXES": ["/admin/"],
     "DIRECTIVES": {
         "default-src": ["'self'"],
         "img-src": _IMAGE_SOURCES,
@@ -204,6 +249,20 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
         "form-action": ["'self'"],
         "frame-ancestors": ["'none'"],
     },
+}
+# The look of the admin (django-unfold) is built on Alpine.js, which compiles the expressions of its
+# attributes, and on styles within the page. No script within the page runs there either.
+ADMIN_CONTENT_SECURITY_POLICY: dict[str, Any] = {
+    **CONTENT_SECURITY_POLICY["DIRECTIVES"],
+    "script-src": ["'self'", "'unsafe-eval'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
+    "img-src": [*_IMAGE_SOURCES, "data:"],
+}
+# Swagger UI draws with styles of its own and pictures of its own.
+DOCS_CONTENT_SECURITY_POLICY: dict[str, Any] = {
+    **CONTENT_SECURITY_POLICY["DIRECTIVES"],
+    "style-src": ["'self'", "'unsafe-inline'"],
+    "img-src": [*_IMAGE_SOURCES, "data:"],
 }
 
 # --- What may be dialled (imageproc/pipeline/outbound.py) ----------------------------------------
@@ -215,6 +274,15 @@ MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 500_000_000)
 MAX_IMAGES_PER_REQUEST = env.int("MAX_IMAGES_PER_REQUEST", 2_000_000)
 MAX_IMAGE_BYTES = env.int("MAX_IMAGE_BYTES", 50_000_000)
 MAX_IMAGE_PIXELS = env.int("MAX_IMAGE_PIXELS", 50_000_000)
+# What one owner may have in hand at a time; further uploads are told to wait. 0: no limit.
+MAX_OPEN_REQUESTS = env.int("MAX_OPEN_REQUESTS", 100)
+MAX_PENDING_IMAGES = env.int("MAX_PENDING_IMAGES", 5_000_000)
+# Calls in a minute, counted in the cache. 0: no limit. A shop's visitors see images through a CDN,
+# or all through a proxy's address: images are not counted.
+CALLS_PER_MINUTE_KEY = env.int("CALLS_PER_MINUTE_KEY", 600)
+CALLS_PER_MINUTE_ADDRESS = env.int("CALLS_PER_MINUTE_ADDRESS", 1200)
+UPLOADS_PER_MINUTE_KEY = env.int("UPLOADS_PER_MINUTE_KEY", 60)
+WRONG_KEYS_PER_MINUTE = env.int("WRONG_KEYS_PER_MINUTE", 30)
 # Seconds for one whole exchange with an image host, name look-up and redirects included.
 FETCH_DEADLINE = env.float("FETCH_DEADLINE", 30.0)
 
@@ -223,6 +291,10 @@ WORKERS = env.int("WORKERS", len(os.sched_getaffinity(0)))
 # A lost worker's images come back after the lease; living workers renew it in time.
 LEASE_SECONDS = env.int("LEASE_SECONDS", 30)
 MAX_ATTEMPTS = env.int("MAX_ATTEMPTS", 5)
+# Attempts at an image whose result the storage did not take: an outage of an hour fails no image.
+MAX_STORE_ATTEMPTS = env.int("MAX_STORE_ATTEMPTS", 15)
+# Bytes of memory that a worker process may use. At half of it, no further download begins.
+MAX_WORKER_BYTES = env.int("MAX_WORKER_BYTES", 1_200_000_000)
 # A stop gives the tasks in hand this long; a container's own grace period must be 10 s longer.
 DRAIN_SECONDS = env.int("DRAIN_SECONDS", 25)
 # A cluster that takes no due task for this long, though a worker waits, is started again.
@@ -245,10 +317,30 @@ Q_CLUSTER: dict[str, Any] = {
     "scheduler": False,
     "label": "Queue",
     "ALT_CLUSTERS": {
-        "images": {"workers": WORKERS, "queue_limit": WORKERS, "timeout": 120, "retry": 180},
+        "images": {"workers": WORKERS, "queue_limit": WORKERS, "timeout": 300, "retry": 360},
         "control": {"workers": 2, "queue_limit": 2, "timeout": 900, "retry": 960},
     },
 }
+
+# --- Metrics and logs (imageproc/metrics, config/logs.py) -----------------------------------------
+# What Prometheus must send as its bearer token to read /metrics; "" closes it but on a laptop.
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+# Where `manage.py worker` answers scrapes, for hosts without a web server; 0: nowhere.
+METRICS_PORT = env.int("METRICS_PORT", 0)
+# Read by prometheus_client when it is first imported; one folder for all processes of a host.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(DATA_DIR / "metrics")
+(DATA_DIR / "metrics").mkdir(exist_ok=True)
+# "json" for machines (default in production), "console" for people.
+LOG_FORMAT = env.str("LOG_FORMAT", "json" if PRODUCTION else "console")
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()
+LOGGING = logging_config(json=LOG_FORMAT == "json", level=LOG_LEVEL)
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+# Neither who nor from where: the first costs a query a request, the second is personal data.
+DJANGO_STRUCTLOG_USER_ID_FIELD = ""
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+
+# --- Tests only (imageproc/crashpoints.py) --------------------------------------------------------
+CRASH_AT = env.str("IMAGEPROC_CRASH_AT", "")
 
 # --- Webhooks (imageproc/webhooks.py) -------------------------------------------------------------
 # Seconds before the second, third … attempt: what Standard Webhooks recommends.
@@ -258,6 +350,15 @@ WEBHOOK_SCHEDULE: list[float] = env.list(
     subcast=float,
 )
 
+# --- Admin (imageproc/admin) --------------------------------------------------------------------
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "imageproc",
+    "SITE_HEADER": "imageproc",
+    "SITE_SYMBOL": "photo_library",
+    "DASHBOARD_CALLBACK": "imageproc.admin.dashboard.dashboard",
+    "SIDEBAR": {"show_search": True, "show_all_applications": False},
+}
+
 # --- API ------------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -266,6 +367,8 @@ REST_FRAMEWORK: dict[str, Any] = {
         "imageproc.api.auth.LocalAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["imageproc.api.auth.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["imageproc.api.throttles.CallThrottle"],
+    "NUM_PROXIES": NUM_PROXIES,
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "imageproc.api.problems.exception_handler",
@@ -292,20 +395,3 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
-# --- Metrics and logs (imageproc/metrics, config/logs.py) -----------------------------------------
-# What Prometheus must send as its bearer token to read /metrics; "" closes it but on a laptop.
-METRICS_TOKEN = env.str("METRICS_TOKEN", "")
-# Where `manage.py worker` answers scrapes, for hosts without a web server; 0: nowhere.
-METRICS_PORT = env.int("METRICS_PORT", 0)
-# Read by prometheus_client when it is first imported; one folder for all processes of a host.
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(DATA_DIR / "metrics")
-(DATA_DIR / "metrics").mkdir(exist_ok=True)
-# "json" for machines (default in production), "console" for people.
-LOG_FORMAT = env.str("LOG_FORMAT", "json" if PRODUCTION else "console")
-LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()
-LOGGING = logging_config(json=LOG_FORMAT == "json", level=LOG_LEVEL)
-DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
-# Neither who nor from where: the first costs a query a request, the second is personal data.
-DJANGO_STRUCTLOG_USER_ID_FIELD = ""
-DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
-

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 
 from imageproc import report, webhooks
+from imageproc.crashpoints import crash_point
 from imageproc.faults import Fault
 from imageproc.models import ProcessingRequest, ProductImage
 from imageproc.pipeline import store
@@ -25,11 +26,14 @@ def complete(request_id: UUID) -> bool:
     The file is on storage before the state says so; the webhook's row is written by the
     transaction that changes the state.
     """
-    if not ProcessingRequest.objects.settled().filter(id=request_id).exists():
+    settled = ProcessingRequest.objects.settled().filter(id=request_id)
+    if not settled.exists() or not ProcessingRequest.objects.hold(request_id, HOLD_SECONDS):
         return False
-    if not ProcessingRequest.objects.hold(request_id, HOLD_SECONDS):
+    # Settled and ``reopened`` as one look sees them: what is put back later shows in the latter.
+    request = settled.first()
+    if request is None:
+        ProcessingRequest.objects.release(request_id)
         return False
-    request = ProcessingRequest.objects.get(id=request_id)
     stored = _write_output(request)
     if stored is None:
         return fail(request_id, LOST_INPUT)
@@ -37,12 +41,14 @@ def complete(request_id: UUID) -> bool:
         log.warning("completion postponed: %s", stored.detail)
         ProcessingRequest.objects.extend(request_id, RETRY_SECONDS)
         return False
+    crash_point("finalise:before")
     with transaction.atomic():
         ended = ProcessingRequest.objects.settle(
             request_id, output_csv=stored.key, reopened=request.reopened
         )
         if ended:
-            webhooks.announce(request_id)
+            _announce(request_id)
+    crash_point("finalise:after")
     ProcessingRequest.objects.release(request_id)
     return ended
 
@@ -52,7 +58,7 @@ def fail(request_id: UUID, message: str) -> bool:
     with transaction.atomic():
         ended = ProcessingRequest.objects.fail(request_id, message)
         if ended:
-            webhooks.announce(request_id)
+            _announce(request_id)
     ProcessingRequest.objects.release(request_id)
     return ended
 
@@ -70,6 +76,12 @@ def close_images(request_id: UUID) -> int:
     return moved
 
 
+def _announce(request_id: UUID) -> None:
+    crash_point("webhook:before")
+    webhooks.announce(request_id)
+    crash_point("webhook:after")
+
+
 def _write_output(request: ProcessingRequest) -> store.Stored | Fault | None:
     """None where the input is gone from the storage for good."""
     try:
@@ -78,9 +90,18 @@ def _write_output(request: ProcessingRequest) -> store.Stored | Fault | None:
         return None
     except store.StoreError as error:
         return error.fault
-    key = f"{request.id}/output.csv"
     held = ProcessingRequest.objects.holding(request.id, HOLD_SECONDS, chunks)
-    return store.put_stream(key, held, "text/csv")
+    crash_point("output:before")
+    stored = store.put_stream(_output_key(request), held, "text/csv")
+    crash_point("output:after")
+    return stored
+
+
+def _output_key(request: ProcessingRequest) -> str:
+    """Another one each time that images were put back: a completion that was held up meanwhile must
+    not write its older table over the newer one."""
+    again = f"-{request.reopened}" if request.reopened else ""
+    return f"{request.id}/output{again}.csv"
 
 
 def _cancel_batch(request_id: UUID) -> int:

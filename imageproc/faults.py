@@ -118,6 +118,11 @@ IMAGE_TRUNCATED = _permanent(
 IMAGE_CORRUPT = _permanent(
     "image_corrupt", "The image file is damaged.", "Export the image again and replace the file."
 )
+TOO_MUCH_MEMORY = _permanent(
+    "too_much_memory",
+    "The image needs more memory to open than a worker may use.",
+    "Use a smaller version of it.",
+)
 TOO_SLOW = _permanent(
     "too_slow",
     "The image took too long to process.",

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import transaction
 
 from imageproc import completion, queue, sheet
+from imageproc.crashpoints import crash_point
 from imageproc.models import ProcessingRequest, Product, ProductImage
 from imageproc.models.bulk import insert_rows
 from imageproc.models.ids import uuid7
@@ -79,13 +80,17 @@ def _write_rows(
 def _write_chunk(request_id: UUID, cursor: int, chunk: Sequence[sheet.Row]) -> bool:
     """One transaction: the cursor and the rows behind it. False when the cursor had moved."""
     products, images = _rows_of(request_id, cursor, chunk)
+    crash_point("ingest:before")
     with transaction.atomic():
+        crash_point("cursor:before")
         if not ProcessingRequest.objects.advance_ingest(
             request_id, old=cursor, new=cursor + len(chunk), seconds=HOLD_SECONDS
         ):
             return False
+        crash_point("cursor:after")
         insert_rows(Product, PRODUCT_FIELDS, products)
         insert_rows(ProductImage, IMAGE_FIELDS, images)
+    crash_point("ingest:after")
     return True
 
 

@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
 from imageproc import queue, report
+from imageproc.crashpoints import crash_point
 from imageproc.faults import Fault
 from imageproc.metrics import WEBHOOK_ATTEMPTS
 from imageproc.models import (
@@ -29,8 +31,6 @@ from imageproc.models import (
 )
 from imageproc.pipeline import outbound
 
-# Seconds before the second, third … attempt: the schedule that Standard Webhooks recommends.
-SCHEDULE = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 TIMEOUT_SECONDS = 15
 LEASE_SECONDS = 60
 PRODUCTS_UP_TO = 100
@@ -53,10 +53,13 @@ def announce(request_id: UUID) -> None:
 def deliver(delivery_id: UUID) -> bool:
     """Make one attempt, unless none is due. Whether the receiver took it."""
     lease_id = uuid4()
-    if not WebhookDelivery.objects.lease(delivery_id, lease_id, LEASE_SECONDS):
-        return False
-    delivery = WebhookDelivery.objects.select_related("request").get(id=delivery_id)
-    attempt = WebhookAttempt.objects.create(delivery=delivery, number=delivery.attempts)
+    with transaction.atomic():
+        if not WebhookDelivery.objects.lease(delivery_id, lease_id, LEASE_SECONDS):
+            return False
+        delivery = WebhookDelivery.objects.select_related("request").get(id=delivery_id)
+        number = delivery.log.count() + 1
+        attempt = WebhookAttempt.objects.create(delivery=delivery, number=number)
+    crash_point("send:before")
     answer = outbound.post(
         delivery.url,
         delivery.body.encode(),
@@ -64,6 +67,7 @@ def deliver(delivery_id: UUID) -> bool:
         TIMEOUT_SECONDS,
         outbound.Policy.from_settings(),
     )
+    crash_point("send:after")
     return _settle(delivery, lease_id, attempt, answer)
 
 
@@ -79,7 +83,7 @@ def _settle(
         if isinstance(answer, outbound.Answer) and 200 <= answer.status < 300:
             return WebhookDelivery.objects.delivered(delivery.id, lease_id)
         gone = isinstance(answer, outbound.Answer) and answer.status == GONE
-        if gone or delivery.attempts > len(SCHEDULE):
+        if gone or delivery.attempts > len(settings.WEBHOOK_SCHEDULE):
             WebhookDelivery.objects.failed(delivery.id, lease_id)
         else:
             wait = _wait(delivery.attempts, answer.retry_after)
@@ -90,7 +94,7 @@ def _settle(
 def _wait(attempts: int, retry_after: float | None) -> float:
     """Seconds to the next attempt: the schedule with up to 10 % of jitter, or what was asked."""
     jitter = random.uniform(1.0, 1.1)  # noqa: S311
-    return max(SCHEDULE[attempts - 1] * jitter, retry_after or 0.0)
+    return max(settings.WEBHOOK_SCHEDULE[attempts - 1] * jitter, retry_after or 0.0)
 
 
 def _note(attempt: WebhookAttempt, answer: outbound.Answer | Fault) -> None:
@@ -111,7 +115,7 @@ def _headers(delivery: WebhookDelivery) -> dict[str, str]:
     now = datetime.fromtimestamp(int(time.time()), UTC)
     owner_id = delivery.request.owner_id
     WebhookSecret.objects.current(owner_id)
-    message = f"msg_{delivery.id.hex}"
+    message = delivery.message_id
     signatures = [
         Webhook(row.secret).sign(message, now, delivery.body)
         for row in WebhookSecret.objects.usable(owner_id)

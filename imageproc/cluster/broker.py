@@ -7,11 +7,13 @@ while a worker has the task in hand.
 
 import logging
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import Error, close_old_connections, connection
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
@@ -67,15 +69,15 @@ class Broker(ORM):  # type: ignore[misc]
             delay = min(LONG, delay * 2)
 
     def _due(self) -> Any:
-        return (
-            self.get_connection().filter(key=self.list_key, lock__lt=timezone.now()).order_by("id")
-        )
+        return self.get_connection().filter(key=self.list_key, lock__lt=Now()).order_by("id")
 
     def _take(self, row: OrmQ) -> list[tuple[int, str]]:
         task = _open(row.payload)
         task["attempts"] = task.get("attempts", 0) + 1
         payload = SignedPackage.dumps(task) if "func" in task else row.payload
-        held = OrmQ.objects.filter(pk=row.pk, lock=row.lock)
+        # By the payload, which every attempt changes: SQLite compares times as text, and Now()
+        # writes them shorter than Python does.
+        held = OrmQ.objects.filter(pk=row.pk, payload=row.payload, lock__lt=Now())
         if not held.update(lock=lease(), payload=payload):
             time.sleep(LONG)  # another cluster was faster
             return []
@@ -101,8 +103,9 @@ def _open(payload: str) -> dict[str, Any]:
     return task
 
 
-def lease() -> datetime:
-    return timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+def lease() -> Combinable:
+    """Until when, by the database's clock: a host's own may be a day off."""
+    return Now() + timedelta(seconds=settings.LEASE_SECONDS)
 
 
 def renew(rows: list[int]) -> None:
@@ -114,6 +117,6 @@ def renew(rows: list[int]) -> None:
 
 def overdue(name: str, seconds: float) -> bool:
     """Has a task of this cluster been due for so long?"""
-    limit = timezone.now() - timedelta(seconds=seconds)
+    limit = Now() - timedelta(seconds=seconds)
     close_old_connections()
     return bool(OrmQ.objects.filter(key=name, lock__lt=limit).exists())

@@ -101,19 +101,15 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
             finished_at=None,
         )
 
-    def return_lost(self, ids: Collection[UUID]) -> int:
-        """Expired → PENDING, the loss counted; those lost MAX_LOSSES times are left for
-        the caller to fail."""
-        return (
-            self.expired()
-            .filter(id__in=ids, lost_count__lt=MAX_LOSSES - 1)
-            .update(
-                status=ImageStatus.PENDING,
-                lease_id=None,
-                lease_until=None,
-                next_attempt_at=Now(),
-                lost_count=F("lost_count") + 1,
-            )
+    def return_lost(self, ids: Collection[UUID], *, blamed: bool) -> int:
+        """PROCESSING → PENDING: the worker is gone, the attempt stays counted. Of those that are
+        ``blamed`` for it the loss is counted too; the MAX_LOSSES-th is the caller's to fail."""
+        return self.filter(id__in=ids, status=ImageStatus.PROCESSING).update(
+            status=ImageStatus.PENDING,
+            lease_id=None,
+            lease_until=None,
+            next_attempt_at=Now(),
+            lost_count=F("lost_count") + (1 if blamed else 0),
         )
 
 

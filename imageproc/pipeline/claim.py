@@ -18,6 +18,7 @@ from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 from django.utils.text import slugify
 
+from imageproc.crashpoints import crash_point
 from imageproc.metrics import CLAIMED
 from imageproc.models import Priority, ProcessingRequest, ProductImage, Switch
 
@@ -50,10 +51,13 @@ def claim(limit: int = CHUNK, *, skip_hosts: Collection[str] = ()) -> list[Job]:
     """
     if Switch.objects.is_paused(Switch.WORKERS):
         return []
+    crash_point("claim:before")
     with transaction.atomic():
         requests = _to_serve(skip_hosts)
         ids = _share(requests, limit, skip_hosts)
         jobs = _lease(ids)
+    if jobs:
+        crash_point("claim:after")
     CLAIMED.inc(len(jobs))
     return jobs
 

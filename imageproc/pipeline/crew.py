@@ -46,15 +46,23 @@ class InHand:
     job: Job
     step: Step = Step.FETCH
     since: float = field(default_factory=time.monotonic)
+    cpu: float = field(default_factory=time.process_time)
     # Set when the pump has given the job back: the thread stops at its next step.
     dropped: bool = False
 
     def enter(self, step: Step) -> None:
-        self.step, self.since = step, time.monotonic()
+        # The step last: whoever reads in between must not count the old time for the new step.
+        self.since, self.cpu = time.monotonic(), time.process_time()
+        self.step = step
 
     def lasts(self, step: Step, seconds: float) -> bool:
         """Whether it has been in this step for longer than ``seconds``."""
         return self.step is step and time.monotonic() - self.since > seconds
+
+    def burns(self, step: Step, seconds: float) -> bool:
+        """Whether this process has used ``seconds`` of CPU since it entered this step: unlike the
+        clock, that stands still while the process is paused or waits for a busy machine."""
+        return self.step is step and time.process_time() - self.cpu > seconds
 
 
 class Crew:
@@ -70,10 +78,10 @@ class Crew:
 
     def start(self, job: Job) -> None:
         self.in_hand[job.image_id] = in_hand = InHand(job)
-        if self._threads < min(len(self.in_hand), MAX_THREADS):
-            self._threads += 1
-            threading.Thread(target=self._run, daemon=True).start()
         self._todo.put(in_hand)
+        if self._threads < min(len(self.in_hand), MAX_THREADS):
+            threading.Thread(target=self._run, daemon=True).start()
+            self._threads += 1
 
     def finished(self, wait: float) -> list[Outcome]:
         """What has ended, after at most ``wait`` seconds for the first. Adjusts the window."""
@@ -96,6 +104,10 @@ class Crew:
         if self._ready() >= ENOUGH_READY:
             return 0
         return max(0, min(int(self._window) - active, MAX_THREADS - len(self.in_hand)))
+
+    def in_codec(self) -> InHand | None:
+        """What is being compressed: at most one image a process."""
+        return next((x for x in self.in_hand.values() if x.step is Step.COMPRESS), None)
 
     def busy_hosts(self) -> set[str]:
         """Hosts with as many connections as they may have."""

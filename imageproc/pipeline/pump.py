@@ -10,27 +10,32 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
 
 from imageproc import queue
-from imageproc.faults import TOO_SLOW
+from imageproc.crashpoints import crash_point
+from imageproc.faults import STORAGE_FAILED, TOO_MUCH_MEMORY, TOO_SLOW, Fault
 from imageproc.models import ProductImage
-from imageproc.pipeline import claim, record
+from imageproc.pipeline import claim, memory, record, store, sweep
+from imageproc.pipeline.blackbox import BlackBox
 from imageproc.pipeline.claim import Job
 from imageproc.pipeline.crew import Crew, Step
-from imageproc.pipeline.record import Failed, Outcome
+from imageproc.pipeline.patience import Patience
+from imageproc.pipeline.record import Done, Failed, Outcome
 from imageproc.pipeline.work import work
 
 log = logging.getLogger(__name__)
 
 PUMP_SECONDS = 60.0
+# From its start to its very end, waiting for the database included: less than the queue's timeout.
+LAST_SECONDS = 280.0
 # At the end of its time a pump waits this long for what is in hand; when the worker is to stop,
 # settings.DRAIN_SECONDS less a margin to record in.
 LAST_WAIT = 3.0
+DRAIN_MARGIN = 5.0
 # Outcomes are written together: a commit for one would cost more than the image's share.
 FLUSH_SECONDS = 1.0
 FLUSH_SIZE = 50
@@ -38,37 +43,53 @@ FLUSH_SIZE = 50
 LOW_WATER = 8
 # Nothing was due: ask again after.
 IDLE_SECONDS = 0.5
-# A decode that lasts longer cannot be stopped but with its process.
-COMPRESS_SECONDS = 30.0
-# The database may be away for this long before the pump gives up.
-DATABASE_PATIENCE = 90.0
+# The storage does not answer: ask it again after.
+STORAGE_SECONDS = 2.0
+# CPU and clock of one decode. One that lasts longer cannot be stopped but with its process.
+CODEC_CPU_SECONDS = 30.0
+CODEC_SECONDS = 100.0
 
 
 class Pump:
     def __init__(self, stop: Callable[[], bool]) -> None:
         self._stop = stop
-        self._crew = Crew(work)
+        self._box = BlackBox()
+        self._crew = Crew(lambda in_hand: work(in_hand, self._box))
         self._claimed: deque[Job] = deque()
         self._outcomes: list[Outcome] = []
         self._leases: set[UUID] = set()
         self._recorded = 0
-        self._suspect = False
+        self._alone = self._storage_failed = False
+        self._alone_since = self._suspects_after = 0.0
         self._claim_after = self._flush_after = self._renew_after = 0.0
 
     def run(self, seconds: float) -> int:
         """Work for about ``seconds`` or until nothing is due. Images recorded."""
-        ends = time.monotonic() + seconds
+        self._patiently = Patience(seconds + LAST_SECONDS - PUMP_SECONDS)
+        finished = False
+        try:
+            self._loop(time.monotonic() + seconds)
+            self._finish()
+            finished = True
+        finally:
+            if self._crew.in_codec() and not finished and not self._stop():
+                os._exit(os.EX_SOFTWARE)  # or the next pump would wait behind it, maybe for ever
+            self._crew.drop()
+            self._crew.dismiss()
+            self._box.close(nothing_left=finished)
+        return self._recorded
+
+    def _loop(self, ends: float) -> None:
         while time.monotonic() < ends and not self._stop():
             self._patiently(self._claim)
             if not self._holds():
-                break
+                return
             self._turn()
-        self._finish()
-        return self._recorded
 
     def _turn(self) -> None:
-        for _ in range(min(self._crew.room(), len(self._claimed))):
-            self._crew.start(self._claimed.popleft())
+        if memory.share() < 0.5:
+            for _ in range(min(self._crew.room(), len(self._claimed))):
+                self._crew.start(self._claimed.popleft())
         self._outcomes += self._crew.finished(wait=0.05)
         if self._flush_is_due():
             self._patiently(self._flush)
@@ -76,31 +97,51 @@ class Pump:
             self._patiently(self._renew)
         self._end_overdue()
 
+    # --- Claiming ---------------------------------------------------------------------------------
     def _claim(self) -> None:
         """Top up; but alone with an image that a worker died of."""
         now = time.monotonic()
-        if self._suspect or len(self._claimed) > LOW_WATER or now < self._claim_after:
+        if self._alone or len(self._claimed) > LOW_WATER or now < self._claim_after:
             return
-        if claim.has_suspects():
+        if self._storage_failed and store.probe():
+            self._claim_after = now + STORAGE_SECONDS
+            return
+        if now >= self._suspects_after and claim.has_suspects():
             if self._holds():
                 return
-            jobs, self._suspect = claim.claim_suspect(), True
+            jobs, self._alone, self._alone_since = claim.claim_suspect(), True, now
         else:
             jobs = claim.claim(skip_hosts=self._crew.busy_hosts())
-        self._claimed.extend(jobs)
-        self._leases.update(job.lease_id for job in jobs)
+        self._take(jobs)
         self._claim_after = 0.0 if jobs else now + IDLE_SECONDS
-        self._suspect = self._suspect and bool(jobs)
+        self._alone = self._alone and bool(jobs)
 
+    def _take(self, jobs: Sequence[Job]) -> None:
+        self._claimed.extend(jobs)
+        for lease_id in {job.lease_id for job in jobs} - self._leases:
+            self._leases.add(lease_id)
+            self._box.lease(lease_id)
+
+    # --- Recording --------------------------------------------------------------------------------
     def _flush(self) -> None:
         """Record what ended; outcomes stay in hand until the commit has succeeded."""
         if self._outcomes:
+            crash_point("record:before")
             self._recorded += record.record(self._outcomes)
+            crash_point("record:after")
+            self._storage_failed = _storage_failed(self._outcomes)
             self._outcomes = []
         self._flush_after = time.monotonic() + FLUSH_SECONDS
         if not self._works():
-            self._suspect = False
             self._leases.clear()
+            self._end_solitude()
+
+    def _end_solitude(self) -> None:
+        """Half of the time belongs to the others, however many suspects there are."""
+        if self._alone:
+            self._alone = False
+            now = time.monotonic()
+            self._suspects_after = now + (now - self._alone_since)
 
     def _flush_is_due(self) -> bool:
         enough = len(self._outcomes) >= FLUSH_SIZE or not self._works()
@@ -111,58 +152,56 @@ class Pump:
             ProductImage.objects.renew(self._leases, settings.LEASE_SECONDS)
         self._renew_after = time.monotonic() + settings.LEASE_SECONDS / 4
 
+    # --- Ending -----------------------------------------------------------------------------------
     def _finish(self) -> None:
         """Let what is in hand end for a while, give the rest back, and write everything down."""
         waiting = list(self._claimed)
         self._claimed.clear()
-        self._patiently(lambda: self._hand_back(waiting))
-        self._patiently(self._pass_on)
-        ends = time.monotonic() + (settings.DRAIN_SECONDS - 5 if self._stop() else LAST_WAIT)
-        while self._crew.in_hand and time.monotonic() < ends:
+        self._patiently(lambda: _hand_back(waiting))
+        self._patiently(_pass_on)
+        ends = time.monotonic() + LAST_WAIT
+        while self._crew.in_hand and not self._stop() and self._may_wait(ends):
             self._turn()
-        unfinished = self._crew.drop()
-        self._crew.dismiss()
+        ends = time.monotonic() + settings.DRAIN_SECONDS - DRAIN_MARGIN
+        while self._crew.in_hand and self._stop() and time.monotonic() < ends:
+            self._turn()
+        self._let_go()
+
+    def _may_wait(self, ends: float) -> bool:
+        """The codec cannot be stopped: an image in it is never left to the next pump, which would
+        wait behind it, but ends, or is overdue."""
+        return time.monotonic() < ends or self._crew.in_codec() is not None
+
+    def _let_go(self) -> None:
+        """Record what has ended; what has not is free again at once, its attempt uncounted."""
+        self._outcomes += self._crew.finished(wait=0)
+        rest = [*self._claimed, *self._crew.drop()]
+        self._claimed.clear()
         self._patiently(self._flush)
-        self._patiently(lambda: self._hand_back(unfinished))
-
-    def _pass_on(self) -> None:
-        """The next pump is queued before this one waits for its last images."""
-        if claim.has_due() or claim.has_suspects():
-            queue.ensure_pumps()
-
-    def _hand_back(self, jobs: list[Job]) -> None:
-        if jobs:
-            ids = {job.image_id for job in jobs}
-            ProductImage.objects.hand_back(ids, {job.lease_id for job in jobs})
+        self._patiently(lambda: _hand_back(rest))
 
     def _end_overdue(self) -> None:
         """An image that the codec cannot finish fails, and takes the process with it: a thread
         in C code cannot be ended. The cluster starts another worker."""
-        for in_hand in list(self._crew.in_hand.values()):
-            if in_hand.lasts(Step.COMPRESS, COMPRESS_SECONDS):
-                self._abandon(in_hand.job)
+        in_codec = self._crew.in_codec()
+        if in_codec is None:
+            return
+        if in_codec.burns(Step.COMPRESS, CODEC_CPU_SECONDS) or in_codec.lasts(
+            Step.COMPRESS, CODEC_SECONDS
+        ):
+            self._abandon(in_codec.job, TOO_SLOW)
+        elif memory.share() > 1:
+            # In company it may be another's memory: then alone, before it is judged.
+            self._abandon(in_codec.job, TOO_MUCH_MEMORY if self._alone else None)
 
-    def _abandon(self, overdue: Job) -> None:
-        log.error("image overdue", extra={"image_id": str(overdue.image_id)})
-        self._crew.in_hand.pop(overdue.image_id)
-        self._outcomes.append(Failed(overdue, TOO_SLOW, round(COMPRESS_SECONDS * 1000)))
-        rest = [*self._claimed, *self._crew.drop()]
-        self._patiently(self._flush)
-        self._patiently(lambda: self._hand_back(rest))
+    def _abandon(self, job: Job, fault: Fault | None) -> None:
+        """End the process over an image, which fails, or is left for the black box to blame."""
+        log.error("image ends its worker", extra={"image_id": str(job.image_id), "fault": fault})
+        self._crew.in_hand.pop(job.image_id)
+        if fault is not None:
+            self._outcomes.append(Failed(job, fault, round(CODEC_SECONDS * 1000)))
+        self._let_go()
         os._exit(os.EX_SOFTWARE)
-
-    def _patiently(self, step: Callable[[], None]) -> None:
-        """Do a step on the database, again and again while the database is away."""
-        gives_up = time.monotonic() + DATABASE_PATIENCE
-        while True:
-            try:
-                return step()
-            except (DatabaseError, InterfaceError):
-                connection.close()
-                if time.monotonic() > gives_up:
-                    raise
-                log.warning("the database is away", exc_info=True)
-                time.sleep(1)
 
     def _holds(self) -> bool:
         return self._works() or bool(self._outcomes)
@@ -171,6 +210,27 @@ class Pump:
         return bool(self._claimed or self._crew.in_hand)
 
 
+def _hand_back(jobs: Sequence[Job]) -> None:
+    if jobs:
+        ids = {job.image_id for job in jobs}
+        ProductImage.objects.hand_back(ids, {job.lease_id for job in jobs})
+
+
+def _pass_on() -> None:
+    """The next pump is queued before this one waits for its last images."""
+    if claim.has_due() or claim.has_suspects():
+        queue.ensure_pumps()
+
+
+def _storage_failed(outcomes: Sequence[Outcome]) -> bool:
+    """Some results were refused by the storage, and none was taken."""
+    faults = [outcome.fault.code for outcome in outcomes if isinstance(outcome, Failed)]
+    taken = any(isinstance(outcome, Done) for outcome in outcomes)
+    return STORAGE_FAILED.code in faults and not taken
+
+
 def run(stop: Callable[[], bool], seconds: float = PUMP_SECONDS) -> int:
     """Run one pump; ``stop()`` tells that the worker is to end. Images recorded."""
+    memory.limit()
+    Patience(LAST_SECONDS - PUMP_SECONDS)(sweep.return_wrecked)
     return Pump(stop).run(seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +10,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
 from imageproc import metrics, queue
-from imageproc.faults import Fault
+from imageproc.crashpoints import crash_point
+from imageproc.faults import INTERNAL, STORAGE_FAILED, Fault
 from imageproc.models import (
     FailureTally,
     ImageStatus,
@@ -27,6 +29,8 @@ from imageproc.models.bulk import update_rows
 from imageproc.pipeline.backoff import seconds_until_retry
 from imageproc.pipeline.claim import Job
 
+log = logging.getLogger(__name__)
+
 WRITTEN = (
     *("status", "lease_id", "lease_until", "next_attempt_at", "lost_count", "finished_at"),
     *("error_code", "error_message", "attempt_log"),
@@ -34,6 +38,10 @@ WRITTEN = (
     *("source_sha256", "output_sha256", "content_type", "kept_original"),
     *("fetch_ms", "compress_ms", "store_ms"),
 )
+
+
+# What the database, or its driver, says of a value that cannot stand in its column.
+UNWRITABLE = (DataError, IntegrityError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,26 @@ class _Totals:
 
 
 def record(outcomes: Sequence[Outcome]) -> int:
-    """Write outcomes whose lease still holds; the others change nothing. Rows written."""
+    """Write outcomes whose lease still holds; the others change nothing. Rows written.
+
+    One that the database refuses for what stands in it does not take the others along: it is
+    recorded as an internal fault.
+    """
+    try:
+        return _record(outcomes)
+    except UNWRITABLE:
+        log.exception("outcomes refused by the database")
+        return sum(_record_alone(outcome) for outcome in outcomes)
+
+
+def _record_alone(outcome: Outcome) -> int:
+    try:
+        return _record([outcome])
+    except UNWRITABLE as error:
+        return _record([Failed(outcome.job, INTERNAL.because(type(error).__name__))])
+
+
+def _record(outcomes: Sequence[Outcome]) -> int:
     by_id = {outcome.job.image_id: outcome for outcome in outcomes}
     with transaction.atomic():
         held = [
@@ -101,8 +128,10 @@ def write(images: Sequence[ProductImage]) -> None:
     written = update_rows(ProductImage, WRITTEN, images) if images else 0
     assert written == len(images), "rows locked by this transaction cannot have moved"
     totals = _totals(images)
+    crash_point("count:before")
     for request_id in sorted(totals):
         _count(request_id, totals[request_id])
+    crash_point("count:after")
     settled = ProcessingRequest.objects.settled().filter(id__in=list(totals))
     for request_id in settled.values_list("id", flat=True):
         queue.enqueue_complete(request_id)
@@ -136,10 +165,16 @@ def _apply(image: ProductImage, outcome: Outcome) -> None:
     now = clock_of(image)
     if isinstance(outcome, Done):
         _complete(image, outcome, now)
-    elif outcome.fault.permanent or image.attempts >= settings.MAX_ATTEMPTS:
+    elif outcome.fault.permanent or image.attempts >= _most_attempts(outcome.fault):
         give_up(image, outcome.fault, now)
     else:
         _retry_later(image, outcome, now)
+
+
+def _most_attempts(fault: Fault) -> int:
+    """What the storage did is no fault of the image: it waits out an outage."""
+    storage = fault.code == STORAGE_FAILED.code
+    return int(settings.MAX_STORE_ATTEMPTS if storage else settings.MAX_ATTEMPTS)
 
 
 def _complete(image: ProductImage, done: Done, now: datetime) -> None:
@@ -169,7 +204,8 @@ def _release(image: ProductImage) -> None:
 def _note(image: ProductImage, fault: Fault, milliseconds: int, now: datetime) -> None:
     image.error_code = fault.code
     image.error_message = fault.sentence
-    entry = {"at": now.isoformat(), "code": fault.code, "detail": fault.detail, "ms": milliseconds}
+    detail = fault.detail.replace("\0", "")  # PostgreSQL's jsonb takes no NUL; hosts send some
+    entry = {"at": now.isoformat(), "code": fault.code, "detail": detail, "ms": milliseconds}
     image.attempt_log = [*image.attempt_log, entry]
 
 

@@ -9,8 +9,11 @@ import time
 
 from django.conf import settings
 
+from imageproc.crashpoints import crash_point
 from imageproc.faults import INTERNAL, Fault
 from imageproc.pipeline import store
+from imageproc.pipeline.blackbox import BlackBox
+from imageproc.pipeline.claim import Job
 from imageproc.pipeline.compress import Budget, Recipe, Rendition, compress
 from imageproc.pipeline.crew import InHand, Step
 from imageproc.pipeline.fetch import Body, Limits, fetch
@@ -26,11 +29,11 @@ class Dropped(Exception):  # noqa: N818
     """The pump has handed the image back: stop without an outcome."""
 
 
-def work(in_hand: InHand) -> Outcome | None:
+def work(in_hand: InHand, box: BlackBox) -> Outcome | None:
     """Done or Failed; None where the pump has dropped the job meanwhile. Never raises."""
     started = time.monotonic()
     try:
-        result = _process(in_hand)
+        result = _process(in_hand, box)
     except Dropped:
         return None
     except Exception as error:  # any bug fails the one image, not the worker
@@ -41,20 +44,32 @@ def work(in_hand: InHand) -> Outcome | None:
     return result
 
 
-def _process(in_hand: InHand) -> Done | Fault:
+def _process(in_hand: InHand, box: BlackBox) -> Done | Fault:
+    _enter(in_hand, Step.FETCH)
+    crash_point("fetch:before", in_hand.job.url)
     body = fetch(in_hand.job.url, Limits.from_settings(), Policy.from_settings())
+    crash_point("fetch:after", in_hand.job.url)
     if isinstance(body, Fault):
         return body
     fetch_ms = _ms_since(in_hand.since)
     _enter(in_hand, Step.WAIT)
     with _compressor:
         _enter(in_hand, Step.COMPRESS)
-        rendition = compress(body.data, Recipe(**in_hand.job.recipe), _budget())
+        rendition = _compress(in_hand.job, body, box)
+        compress_ms = _ms_since(in_hand.since)
+        in_hand.enter(Step.STORE)
     if isinstance(rendition, Fault):
         return rendition
-    compress_ms = _ms_since(in_hand.since)
     _enter(in_hand, Step.STORE)
     return _store(in_hand, body, rendition, fetch_ms, compress_ms)
+
+
+def _compress(job: Job, body: Body, box: BlackBox) -> Rendition | Fault:
+    with box.in_codec(job.image_id):
+        crash_point("compress:before", job.url)
+        rendition = compress(body.data, Recipe(**job.recipe), _budget())
+        crash_point("compress:after", job.url)
+    return rendition
 
 
 def _store(
@@ -71,7 +86,9 @@ def _store(
     # The content's own digits: a worker that slept past its lease can only write what is there
     # already, or beside it; never other bytes under a key that a row vouches for.
     key = f"{job.stem}-{rendition.sha256[:8]}.{rendition.extension}"
+    crash_point("put:before", job.url)
     stored = store.put(key, rendition.data, rendition.content_type)
+    crash_point("put:after", job.url)
     if isinstance(stored, Fault):
         return stored
     return Done(
