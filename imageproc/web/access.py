@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
+from imageproc import client
 from imageproc.api.auth import local_user
 from imageproc.models import ProcessingRequest
 
@@ -57,7 +59,7 @@ def _owner_id(request: WebRequest) -> int | None:
     user: AbstractBaseUser = request.user  # type: ignore[assignment]
     if user.is_authenticated:
         return int(user.pk)
-    return int(local_user().pk) if settings.API_ANONYMOUS else None
+    return int(local_user().pk) if client.may_be_anonymous(request) else None
 
 
 def _to_sign_in(request: WebRequest) -> HttpResponseBase:
@@ -65,4 +67,5 @@ def _to_sign_in(request: WebRequest) -> HttpResponseBase:
     if not request.htmx:
         return redirect_to_login(request.get_full_path())
     back = request.htmx.current_url_abs_path or "/"
-    return HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?next={back}")
+    there = f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back})}"
+    return HttpResponseClientRedirect(there)
