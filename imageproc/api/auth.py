@@ -11,10 +11,12 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
-from rest_framework.permissions import BasePermission
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
+from imageproc import client
+from imageproc.api.throttles import refuse_guessing
 from imageproc.models import ApiKey
 
 if TYPE_CHECKING:  # the views import this module through the settings
@@ -34,6 +36,7 @@ class KeyAuthentication(BaseAuthentication):
             return None
         key = ApiKey.objects.find(secret.strip())
         if key is None or not key.owner.is_active:
+            refuse_guessing(request)
             raise AuthenticationFailed("This API key is unknown, expired or revoked.")
         _note_use(key)
         return key.owner, key
@@ -43,10 +46,36 @@ class KeyAuthentication(BaseAuthentication):
 
 
 class LocalAuthentication(BaseAuthentication):
-    """API_ANONYMOUS: everyone is the user "local". imageproc.checks keeps it to loopback."""
+    """API_ANONYMOUS: whoever calls from this very machine is the user "local".
+
+    There is no secret to send, so a page of any site in the same browser could change things here:
+    what comes from another site is refused, but for the origins that the operator allows.
+    """
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
-        return (local_user(), None) if settings.API_ANONYMOUS else None
+        if not client.may_be_anonymous(request._request):
+            return None
+        if request.method not in SAFE_METHODS and _is_cross_site(request):
+            raise CrossSite
+        return local_user(), None
+
+
+class CrossSite(PermissionDenied):
+    default_detail = "Pages of other sites may not change anything here."
+    default_code = "cross_site"
+
+
+def _is_cross_site(request: Request) -> bool:
+    """By what browsers send and pages cannot forge; other clients send neither header.
+
+    https://www.w3.org/TR/fetch-metadata/ and RFC 6454, 7.
+    """
+    origin = request.headers.get("Origin")
+    if origin in settings.CORS_ALLOWED_ORIGINS:
+        return False
+    if origin is not None:
+        return origin != f"{request.scheme}://{request.get_host()}"
+    return request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
 
 
 class HasScope(BasePermission):

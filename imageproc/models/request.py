@@ -53,6 +53,17 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         """Still to be finished."""
         return self.filter(status__in=[RequestStatus.PENDING, RequestStatus.PROCESSING])
 
+    def in_hand(self, owner_id: int) -> tuple[int, int]:
+        """(open requests, images of theirs that are not final) of an owner, removed ones too as
+        long as they are not stopped."""
+        done = F("completed_images") + F("failed_images") + F("cancelled_images")
+        told = (
+            self.open()
+            .filter(owner_id=owner_id)
+            .aggregate(requests=models.Count("id"), images=models.Sum(F("total_images") - done))
+        )
+        return told["requests"], told["images"] or 0
+
     def settled(self) -> RequestQuerySet:
         """PROCESSING with every image in a final state: ready for the output CSV."""
         return self.filter(

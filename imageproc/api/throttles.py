@@ -1,0 +1,119 @@
+"""How many calls a key and an address may make: counted in the shared cache.
+
+Two numbers a caller and window, added to atomically; REST framework's own throttles read and write
+a list, so that calls at the same time are counted once.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.core.cache import cache
+from redis.exceptions import RedisError
+from rest_framework.exceptions import Throttled
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from imageproc import client
+from imageproc.models import ApiKey
+
+if TYPE_CHECKING:  # the views import this module through the settings
+    from rest_framework.views import APIView
+
+log = logging.getLogger(__name__)
+PERIOD = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A sliding minute out of two fixed ones: the last one counts by the part of it that is still
+    within the minute, as if its calls had come evenly."""
+
+    name: str
+
+    def allow(self, who: str, limit: int) -> float:
+        """Count one call. 0 where it may go on, else the seconds to wait; ``limit`` 0: no limit.
+
+        Without its cache it lets everyone in: a broken Redis must not stop the service.
+        """
+        if not limit:
+            return 0.0
+        number, passed = divmod(time.time(), PERIOD)
+        try:
+            before, now = self._count(who, int(number))
+        except (RedisError, OSError):
+            log.warning("the cache is away: nobody is throttled")
+            return 0.0
+        used = now + before * (1 - passed / PERIOD)
+        return 0.0 if used <= limit else self._wait(limit, before, passed)
+
+    def _count(self, who: str, number: int) -> tuple[int, int]:
+        this, last = (f"throttle:{self.name}:{who}:{n}" for n in (number, number - 1))
+        cache.add(this, 0, 2 * PERIOD)
+        try:
+            now = cache.incr(this)
+        except ValueError:  # it was dropped between the two calls
+            now = 1
+        return int(cache.get(last, 0)), now
+
+    def _wait(self, limit: int, before: int, passed: float) -> float:
+        """Until the last minute's calls have slid far enough out, or this minute is over."""
+        if before > limit:
+            return max(1.0, PERIOD * (1 - limit / before) - passed)
+        return PERIOD - passed
+
+
+CALLS_OF_ADDRESS = Window("address")
+CALLS_OF_CALLER = Window("caller")
+UPLOADS_OF_CALLER = Window("upload")
+WRONG_KEYS = Window("wrong-key")
+
+
+class CallThrottle(BaseThrottle):
+    """By address and by who calls: every key has a quota of its own, a signed-in user another."""
+
+    seconds = 0.0
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        # The laptop's own user: there is no one to keep apart.
+        if client.may_be_anonymous(request._request):
+            return True
+        self.seconds = self._seconds(request)
+        return not self.seconds
+
+    def _seconds(self, request: Request) -> float:
+        address, caller = client.address_of(request._request), caller_of(request)
+        waits = [CALLS_OF_ADDRESS.allow(address, settings.CALLS_PER_MINUTE_ADDRESS)]
+        if caller:
+            waits.append(CALLS_OF_CALLER.allow(caller, settings.CALLS_PER_MINUTE_KEY))
+        if caller and needed_scope(request) == "upload":
+            waits.append(UPLOADS_OF_CALLER.allow(caller, settings.UPLOADS_PER_MINUTE_KEY))
+        return max(waits)
+
+    def wait(self) -> float:
+        return math.ceil(self.seconds)
+
+
+def refuse_guessing(request: Request) -> None:
+    """Count a wrong key; raises Throttled where an address shows too many."""
+    who = client.address_of(request._request)
+    if seconds := WRONG_KEYS.allow(who, settings.WRONG_KEYS_PER_MINUTE):
+        raise Throttled(wait=math.ceil(seconds))
+
+
+def caller_of(request: Request) -> str:
+    """ "" for a stranger, who is known by the address alone."""
+    if isinstance(request.auth, ApiKey):
+        return f"key-{request.auth.pk}"
+    return f"user-{request.user.pk}" if request.user and request.user.pk else ""
+
+
+def needed_scope(request: Request) -> str:
+    view = (request.parser_context or {}).get("view")
+    scopes: dict[str, str] = getattr(view, "scopes", {})
+    return scopes.get(request.method or "", "read")
