@@ -1,0 +1,115 @@
+"""What every list of the admin has in common: it reads a page, whatever the table's size."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import admin
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.core.paginator import Paginator
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils.functional import cached_property
+from unfold.admin import ModelAdmin
+
+# Counting stops here: "10000" then means "10,000 or more", and the last page is the 100th.
+COUNTED = 10_000
+OPERATE = "imageproc.operate"
+STATUS_COLORS = {
+    "COMPLETED": "success",
+    "DELIVERED": "success",
+    "PROCESSING": "info",
+    "SENDING": "info",
+    "FAILED": "danger",
+    "CANCELLED": "warning",
+}
+
+
+class CappedPaginator(Paginator):  # type: ignore[type-arg]
+    """Never counts beyond COUNTED rows: COUNT(*) over ten million takes seconds."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return int(rows.order_by()[:COUNTED].count())
+
+
+class OperatorAdmin(ModelAdmin):  # type: ignore[misc]
+    """A read-only list and page; rows change by operations only (imageproc.admin.operation)."""
+
+    paginator = CappedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    list_max_show_all = 0
+    # A click on a column head must not sort ten million rows.
+    sortable_by: ClassVar[tuple[str, ...]] = ()
+    ordering: ClassVar[tuple[str, ...]] = ("-id",)
+    actions_on_top = True
+    # Objects that one action takes.
+    most_at_once = COUNTED
+    # Foreign keys that a UUID in the search box may also mean.
+    search_ids: ClassVar[tuple[str, ...]] = ("id",)
+    # Look-ups of links from other pages: only what an index serves.
+    linked_by: ClassVar[frozenset[str]] = frozenset()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_operate_permission(self, request: HttpRequest, *_: Any) -> bool:
+        return bool(request.user.has_perm(OPERATE))
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        named = {getattr(one, "parameter_name", None) for one in self.list_filter}
+        return lookup in self.linked_by | named
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By id, or by what ``find_text`` knows; never by LIKE over a big table."""
+        if not (term := search_term.strip()):
+            return queryset, False
+        try:
+            wanted = UUID(term)
+        except ValueError:
+            return self.find_text(queryset, term), False
+        either = Q()
+        for name in self.search_ids:
+            either |= Q(**{name: wanted})
+        return queryset.filter(either), False
+
+    def find_text(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        return queryset.none()
+
+    def page_of(self, one: Model) -> str:
+        return page_of(one)
+
+
+def page_of(one: Model) -> str:
+    """The address of an object's page in the admin."""
+    return reverse(f"admin:{one._meta.app_label}_{one._meta.model_name}_change", args=[one.pk])
+
+
+def list_of(model: type[Model], **lookups: Any) -> str:
+    """The address of a list, filtered."""
+    stem = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    return stem + "?" + "&".join(f"{name}={value}" for name, value in lookups.items())
+
+
+def size(value: int | None) -> str:
+    return "–" if value is None else filesizeformat(value)
+
+
+def ago(value: Any) -> str:
+    return naturaltime(value) if value else "–"
+
+
+site = admin.site

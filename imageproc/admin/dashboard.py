@@ -1,0 +1,133 @@
+"""The first page: how the service is, in a fixed number of cheap queries."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from imageproc.admin.base import OPERATE, list_of, size
+from imageproc.faults import by_code
+from imageproc.models import ProductImage, Switch, WebhookDelivery
+from imageproc.report import fleet
+
+GREEN, RED, BLUE = "#16a34a", "#dc2626", "#2563eb"
+HOURS, STEP_MINUTES = 24, 15
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """UNFOLD["DASHBOARD_CALLBACK"]: what templates/admin/index.html shows."""
+    hour = fleet.rate(hours=1)
+    points = fleet.series(hours=HOURS, minutes=STEP_MINUTES)
+    context |= {
+        "figures": _figures(hour),
+        "reasons": _table(["Reason", "Images", "Share of all"], _reasons(hour)),
+        "hosts": _table(["Host", "Failed images", "Mostly"], _hosts()),
+        "switches": _switches() if request.user.has_perm(OPERATE) else [],
+        "images_chart": _images_chart(points),
+        "bytes_chart": _bytes_chart(points),
+        "chart_options": json.dumps({"plugins": {"legend": {"display": True, "align": "end"}}}),
+    }
+    return context
+
+
+def _figures(hour: fleet.Rate) -> list[dict[str, str]]:
+    waiting, oldest = fleet.queue_depth(), fleet.oldest_wait()
+    minute, alive, owed = fleet.rate(minutes=5), fleet.workers(), fleet.deliveries()
+    failed = list_of(ProductImage, state="FAILED")
+    return [
+        _figure("Images waiting", f"{sum(waiting.values()):,}", _parts(waiting)),
+        _figure("Oldest waiting image", _span(max(oldest.values())), "of those that are due"),
+        _figure("Images a second", f"{minute.per_second:.1f}", "over the last 5 minutes"),
+        _figure("Errors", f"{hour.error_ratio:.1%}", f"{hour.failed:,} in the last hour", failed),
+        _figure("Workers alive", str(alive["images"]), f"and {alive['control']} for control tasks"),
+        _figure(
+            "Webhooks given up",
+            str(owed["failed"]),
+            f"in the last day; {owed['owed']} owed, {owed['retrying']} of them tried before",
+            list_of(WebhookDelivery, status__exact="FAILED"),
+        ),
+        _figure("Stored", size(fleet.storage_bytes()), "renditions of every request"),
+    ]
+
+
+def _figure(title: str, value: str, note: str, href: str = "") -> dict[str, str]:
+    return {"title": title, "value": value, "note": note, "href": href}
+
+
+def _switches() -> list[dict[str, Any]]:
+    stem = "admin:imageproc_switch"
+    return [
+        {
+            "name": {Switch.INTAKE: "Uploads", Switch.WORKERS: "Workers"}[name],
+            "paused": paused,
+            "verb": "Resume" if paused else "Pause",
+            "href": reverse(f"{stem}_{'resume' if paused else 'pause'}", args=[name]),
+        }
+        for name, paused in fleet.paused().items()
+    ]
+
+
+def _reasons(hour: fleet.Rate) -> list[list[str]]:
+    ended = max(1, hour.completed + hour.failed)
+    return [
+        [by_code(code).message, f"{images:,}", f"{images / ended:.1%}"]
+        for code, images in fleet.reasons(hours=1)
+    ]
+
+
+def _hosts() -> list[list[str]]:
+    return [
+        [host, f"{images:,}", by_code(code).message] for host, images, code in fleet.failing_hosts()
+    ]
+
+
+def _table(headers: list[str], rows: list[list[str]]) -> dict[str, Any]:
+    return {"headers": headers, "rows": rows}
+
+
+def _images_chart(points: list[fleet.Point]) -> str:
+    seconds = STEP_MINUTES * 60
+    return _chart(
+        points,
+        ("Done a second", GREEN, [p.completed / seconds for p in points]),
+        ("Failed a second", RED, [p.failed / seconds for p in points]),
+    )
+
+
+def _bytes_chart(points: list[fleet.Point]) -> str:
+    return _chart(
+        points,
+        ("MB downloaded", BLUE, [p.bytes_in / 1e6 for p in points]),
+        ("MB stored", GREEN, [p.bytes_out / 1e6 for p in points]),
+    )
+
+
+def _chart(points: list[fleet.Point], *lines: tuple[str, str, list[float]]) -> str:
+    return json.dumps(
+        {
+            "labels": [f"{point.at:%H:%M}" for point in points],
+            "datasets": [
+                {
+                    "label": label,
+                    "data": [round(value, 3) for value in values],
+                    "borderColor": color,
+                    "backgroundColor": color,
+                    "maxTicksXLimit": 12,
+                    "displayYAxis": True,
+                }
+                for label, color, values in lines
+            ],
+        }
+    )
+
+
+def _parts(waiting: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {priority}" for priority, count in waiting.items())
+
+
+def _span(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds))) if seconds >= 1 else "none"

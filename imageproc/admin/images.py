@@ -1,0 +1,128 @@
+"""Images: the newest, the failed, those of one request; each with its attempts."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from unfold.decorators import display
+
+from imageproc import operations, report
+from imageproc.admin.base import STATUS_COLORS, OperatorAdmin, ago, size
+from imageproc.admin.operation import Operation, on_list, on_page
+from imageproc.models import ImageStatus, ProductImage
+
+PICTURE = (
+    '<img src="{}" alt="{}" loading="lazy" referrerpolicy="no-referrer"'
+    ' class="max-h-80 rounded-default">'
+)
+RETRY = Operation(
+    name="retry_failed",
+    title="Retry failed images",
+    question="Those that failed are processed again, with all attempts ahead of them.",
+    button="Retry",
+    apply=lambda image, _: operations.retry(image.request_id, image_ids=[image.pk]),
+)
+RERUN = Operation(
+    name="rerun",
+    title="Process again",
+    question="It is downloaded, compressed and stored again. The log of its attempts stays.",
+    button="Process again",
+    icon="refresh",
+    apply=lambda image, _: operations.rerun(image.pk),
+)
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Over all requests only the states that have an index of their own; within one, all."""
+
+    title = "state"
+    parameter_name = "state"
+    indexed = (ImageStatus.FAILED, ImageStatus.PROCESSING)
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        within = "request__id__exact" in request.GET or "product__id__exact" in request.GET
+        return [(s.value, s.label) for s in (ImageStatus if within else self.indexed)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        allowed = {value for value, _ in self.lookup_choices}
+        return queryset.filter(status=self.value()) if self.value() in allowed else queryset
+
+
+@admin.register(ProductImage)
+class ImageAdmin(OperatorAdmin):
+    list_display = ("product_of", "state", "host", "attempts", "error_code", "sizes", "finished")
+    list_select_related = ("product", "request")
+    list_filter = (StateFilter,)
+    linked_by = frozenset({"request__id__exact", "product__id__exact"})
+    search_fields = ("id",)
+    search_ids: ClassVar = ("id", "request_id", "product_id")
+    search_help_text = "The id of the image, of its product or of its request"
+    raw_id_fields = ("product", "request")
+    most_at_once = 1000
+    actions = (on_list(RETRY),)
+    actions_detail = ("rerun",)
+    rerun = on_page(RERUN)
+    fieldsets = (
+        (None, {"fields": ("id", "product", "request", "position", "state", "input_url")}),
+        ("Before and after", {"fields": ("before", "after", "sizes", "pixels")}),
+        ("Attempts", {"fields": ("attempts", "lost_count", "error", "log", "next_attempt_at")}),
+        ("Storage", {"fields": ("original_key", "output_key", "source_sha256", "output_sha256")}),
+        ("Times", {"fields": ("times", "finished_at", "lease_id", "lease_until")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProductImage]:
+        images: QuerySet[ProductImage] = super().get_queryset(request)
+        return images.defer("request__sheet", "request__recipe")
+
+    @display(description="Product", header=True)
+    def product_of(self, image: ProductImage) -> list[str]:
+        return [f"{image.product} · {image.position}", image.request.file_name]
+
+    @display(description="State", label=STATUS_COLORS)
+    def state(self, image: ProductImage) -> str:
+        return image.status
+
+    @display(description="Bytes")
+    def sizes(self, image: ProductImage) -> str:
+        if image.output_size is None:
+            return "–"
+        share = f" ({image.compression_ratio:.0%})" if image.compression_ratio else ""
+        return f"{size(image.input_size)} → {size(image.output_size)}{share}"
+
+    @display(description="Finished")
+    def finished(self, image: ProductImage) -> str:
+        return ago(image.finished_at)
+
+    @display(description="Pixels")
+    def pixels(self, image: ProductImage) -> str:
+        return f"{image.width} × {image.height}" if image.width else "–"
+
+    @display(description="Before")
+    def before(self, image: ProductImage) -> str:
+        """Loaded by the operator's browser, from the host that the catalogue names."""
+        return format_html(PICTURE, image.input_url, "The image at its host")
+
+    @display(description="After")
+    def after(self, image: ProductImage) -> str:
+        if not image.output_key:
+            return "–"
+        return format_html(PICTURE, report.image_url("", image.id, image.output_key), "The result")
+
+    @display(description="Last fault")
+    def error(self, image: ProductImage) -> str:
+        return f"{image.error_code}: {image.error_message}" if image.error_code else "–"
+
+    @display(description="Failed attempts")
+    def log(self, image: ProductImage) -> str:
+        rows = ((e["at"][:19], e["code"], e["detail"], e["ms"]) for e in image.attempt_log)
+        line = "<tr><td>{}</td><td class='px-3'>{}</td><td class='px-3'>{}</td><td>{} ms</td></tr>"
+        return format_html("<table>{}</table>", format_html_join("", line, rows)) or "–"
+
+    @display(description="Milliseconds")
+    def times(self, image: ProductImage) -> str:
+        steps = {"fetch": image.fetch_ms, "compress": image.compress_ms, "store": image.store_ms}
+        return ", ".join(f"{name} {ms}" for name, ms in steps.items() if ms is not None) or "–"

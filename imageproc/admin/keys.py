@@ -1,0 +1,90 @@
+"""API keys: issue one, revoke one. A secret is shown once and kept nowhere."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from imageproc.admin.base import OperatorAdmin, ago
+from imageproc.admin.operation import Operation, on_list, on_page
+from imageproc.models import ApiKey
+from imageproc.models.apikey import SCOPES
+
+REVOKE = Operation(
+    name="revoke",
+    title="Revoke",
+    question="Whoever uses the key is refused from now on. This cannot be undone.",
+    button="Revoke",
+    icon="key_off",
+    danger=True,
+    apply=lambda key, _: ApiKey.objects.revoke(key.pk),
+)
+
+
+class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in SCOPES],
+        initial=list(SCOPES),
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("owner", "name", "scopes", "expires_at")
+
+
+@admin.register(ApiKey)
+class KeyAdmin(OperatorAdmin):
+    list_display = ("name", "prefix", "owner", "scopes", "state", "used")
+    list_select_related = ("owner",)
+    linked_by = frozenset({"owner__id__exact"})
+    search_fields = ("name",)
+    search_help_text = "The name of the key, its first letters, or the user's name"
+    search_ids: ClassVar = ()
+    raw_id_fields = ("owner",)
+    form = IssueForm
+    actions = (on_list(REVOKE),)
+    actions_detail = ("revoke",)
+    revoke = on_page(REVOKE)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("imageproc.add_apikey"))
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return IssueForm.Meta.fields
+        times = ("created_at", "expires_at", "last_used_at", "revoked_at")
+        return ("owner", "name", "prefix", "scopes", *times)
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: Any) -> None:
+        told = form.cleaned_data
+        issued, secret = ApiKey.objects.issue(
+            owner_id=told["owner"].pk,
+            name=told["name"],
+            scopes=tuple(told["scopes"]),
+            expires_at=told["expires_at"],
+        )
+        obj.__dict__.update(issued.__dict__)
+        messages.warning(request, f"The key is {secret} – copy it now, it is not shown again.")
+
+    def find_text(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        by_name = queryset.filter(name__icontains=term)
+        return (
+            by_name
+            | queryset.filter(prefix__startswith=term[:12])
+            | queryset.filter(owner__username=term)
+        )
+
+    @display(description="State", label={"in use": "success", "revoked": "danger"})
+    def state(self, key: ApiKey) -> str:
+        return "revoked" if key.revoked_at else "in use"
+
+    @display(description="Last used")
+    def used(self, key: ApiKey) -> str:
+        return ago(key.last_used_at)

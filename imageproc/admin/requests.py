@@ -1,0 +1,210 @@
+"""Requests and their products."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet, Sum
+from django.http import HttpRequest
+from django.utils.html import format_html
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from imageproc import operations
+from imageproc.admin.base import STATUS_COLORS, OperatorAdmin, ago, list_of, size
+from imageproc.admin.operation import AskForm, Operation, on_list, on_page
+from imageproc.faults import by_code
+from imageproc.models import (
+    FailureTally,
+    Priority,
+    ProcessingRequest,
+    Product,
+    ProductImage,
+    WebhookDelivery,
+)
+
+# Requests whose file names are searched: the newest.
+SEARCHED = 10_000
+CHOICES = 50
+
+
+class RetryForm(AskForm):
+    code = forms.ChoiceField(label="Only this reason", required=False)
+    host = forms.ChoiceField(label="Only this host", required=False)
+
+    def __init__(self, data: Any, *, objects: Any) -> None:
+        super().__init__(data, objects=objects)
+        for name, column in (("code", "error_code"), ("host", "host")):
+            field: Any = self.fields[name]
+            field.widget = UnfoldAdminSelectWidget()
+            field.choices = [("", "All"), *_counted(objects, column)]
+
+
+class PriorityForm(AskForm):
+    priority = forms.ChoiceField(choices=Priority.choices, widget=UnfoldAdminSelectWidget)
+
+
+RETRY = Operation(
+    name="retry_failed",
+    title="Retry failed images",
+    question="The failed images are processed again, with all attempts ahead of them.",
+    button="Retry",
+    icon="refresh",
+    form=RetryForm,
+    apply=lambda request, answers: operations.retry(
+        request.pk, code=answers["code"] or None, host=answers["host"] or None
+    ),
+)
+PRIORITISE = Operation(
+    name="set_priority",
+    title="Change priority",
+    question="High is served four times as often as low, for the images still to be claimed.",
+    button="Change",
+    icon="low_priority",
+    form=PriorityForm,
+    apply=lambda request, answers: operations.set_priority(request.pk, answers["priority"]),
+)
+CANCEL = Operation(
+    name="cancel",
+    title="Cancel",
+    question="Nothing more of it is processed. What is done stays. This cannot be undone.",
+    button="Cancel the request",
+    icon="cancel",
+    danger=True,
+    apply=lambda request, _: operations.cancel(request.pk),
+)
+REMOVE = Operation(
+    name="remove",
+    title="Remove",
+    question="Its rows and every file of it on the storage are deleted. This cannot be undone.",
+    button="Remove for good",
+    icon="delete",
+    danger=True,
+    apply=lambda request, _: operations.remove(request.pk),
+)
+
+
+@admin.register(ProcessingRequest)
+class RequestAdmin(OperatorAdmin):
+    list_display = ("file", "state", "owner", "priority", "progress", "failed", "saved", "arrived")
+    list_select_related = ("owner",)
+    list_filter = ("status", "priority")
+    linked_by = frozenset({"status__exact", "priority__exact", "owner__id__exact"})
+    search_fields = ("id",)
+    search_help_text = "The request's id, a user name, or a part of the file name"
+    actions = (on_list(RETRY), on_list(PRIORITISE), on_list(CANCEL), on_list(REMOVE))
+    actions_detail = ("retry_failed", "set_priority", "cancel", "remove")
+    retry_failed = on_page(RETRY)
+    set_priority = on_page(PRIORITISE)
+    cancel = on_page(CANCEL)
+    remove = on_page(REMOVE)
+    raw_id_fields = ("owner",)
+    fieldsets = (
+        (None, {"fields": ("id", "file_name", "owner", "state", "priority", "error_message")}),
+        ("Progress", {"fields": ("progress", "rows", "products", "images", "reasons", "saved")}),
+        ("Recipe", {"fields": ("recipe", "store_originals")}),
+        ("Storage", {"fields": ("input_csv", "output_csv", "bytes_in", "bytes_out")}),
+        ("Webhook", {"fields": ("webhook_url", "deliveries")}),
+        (
+            "Times",
+            {"fields": ("created_at", "started_at", "ingested_at", "completed_at", "lease_until")},
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProcessingRequest]:
+        kept: QuerySet[ProcessingRequest] = super().get_queryset(request).filter(removed_at=None)
+        return kept.defer("sheet")
+
+    def find_text(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        if owned := queryset.filter(owner__username=term):
+            return owned
+        newest = ProcessingRequest.objects.order_by("-id").values("id")[SEARCHED : SEARCHED + 1]
+        oldest = newest.first()
+        if oldest:
+            queryset = queryset.filter(id__gt=oldest["id"])
+        return queryset.filter(file_name__icontains=term)
+
+    @display(description="File", header=True)
+    def file(self, request: ProcessingRequest) -> list[str]:
+        return [request.file_name, str(request.pk)]
+
+    @display(description="State", label=STATUS_COLORS)
+    def state(self, request: ProcessingRequest) -> str:
+        return request.status
+
+    @display(description="Images")
+    def progress(self, request: ProcessingRequest) -> str:
+        return f"{request.processed_images:,} of {request.total_images:,}"
+
+    @display(description="Failed")
+    def failed(self, request: ProcessingRequest) -> str:
+        return f"{request.failed_images:,}" if request.failed_images else "–"
+
+    @display(description="Bytes")
+    def saved(self, request: ProcessingRequest) -> str:
+        return f"{size(request.bytes_in)} → {size(request.bytes_out)}" if request.bytes_in else "–"
+
+    @display(description="Arrived")
+    def arrived(self, request: ProcessingRequest) -> str:
+        return ago(request.created_at)
+
+    @display(description="Rows read")
+    def rows(self, request: ProcessingRequest) -> str:
+        return f"{request.ingested_products:,} of {request.total_products:,}"
+
+    @display(description="Products")
+    def products(self, request: ProcessingRequest) -> str:
+        return _link(list_of(Product, request__id__exact=request.pk), "All products")
+
+    @display(description="Images")
+    def images(self, request: ProcessingRequest) -> str:
+        every = list_of(ProductImage, request__id__exact=request.pk)
+        return format_html(
+            "{} · {}", _link(every, "All images"), _link(f"{every}&state=FAILED", "Failed images")
+        )
+
+    @display(description="Failures")
+    def reasons(self, request: ProcessingRequest) -> str:
+        return "; ".join(label for _, label in _counted([request], "error_code")) or "–"
+
+    @display(description="Deliveries")
+    def deliveries(self, request: ProcessingRequest) -> str:
+        return _link(list_of(WebhookDelivery, request__id__exact=request.pk), "All deliveries")
+
+
+@admin.register(Product)
+class ProductAdmin(OperatorAdmin):
+    list_display = ("serial_number", "product_name", "row_number", "file")
+    list_select_related = ("request",)
+    linked_by = frozenset({"request__id__exact"})
+    search_fields = ("id",)
+    search_ids: ClassVar = ("id", "request_id")
+    search_help_text = "The id of the product or of its request"
+    raw_id_fields = ("request",)
+    fields = ("id", "request", "row_number", "serial_number", "product_name", "images")
+
+    @display(description="Request")
+    def file(self, product: Product) -> str:
+        return product.request.file_name
+
+    @display(description="Images")
+    def images(self, product: Product) -> str:
+        return _link(list_of(ProductImage, product__id__exact=product.pk), "Its images")
+
+
+def _counted(requests: Any, column: str) -> list[tuple[str, str]]:
+    """(value, "value: so many images") of the requests' failures, the most frequent first."""
+    tallies = FailureTally.objects.filter(request__in=[request.pk for request in requests])
+    counts = tallies.values_list(column).annotate(total=Sum("images")).order_by("-total", column)
+    return [
+        (value, f"{by_code(value).message if column == 'error_code' else value} ({total:,})")
+        for value, total in counts[:CHOICES]
+    ]
+
+
+def _link(address: str, text: str) -> str:
+    return format_html(
+        '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, text
+    )

@@ -1,0 +1,79 @@
+"""Webhook deliveries, each with every attempt."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+from unfold.decorators import display
+
+from imageproc import operations
+from imageproc.admin.base import STATUS_COLORS, OperatorAdmin, ago
+from imageproc.admin.operation import Operation, on_list, on_page
+from imageproc.models import WebhookAttempt, WebhookDelivery
+
+REDELIVER = Operation(
+    name="redeliver",
+    title="Deliver again",
+    question="The same message is sent at once, under the same id, with the schedule ahead of it.",
+    button="Deliver again",
+    icon="send",
+    apply=lambda delivery, _: operations.redeliver(delivery.pk),
+)
+
+
+class AttemptInline(TabularInline):  # type: ignore[misc]
+    model = WebhookAttempt
+    fields = readonly_fields = (
+        *("number", "started_at", "status_code", "milliseconds"),
+        *("error_code", "error_message", "answer"),
+    )
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(WebhookDelivery)
+class DeliveryAdmin(OperatorAdmin):
+    list_display = ("event", "state", "receiver", "attempts", "file", "owed_since")
+    list_select_related = ("request",)
+    list_filter = ("status",)
+    linked_by = frozenset({"request__id__exact", "status__exact"})
+    search_fields = ("id",)
+    search_ids: ClassVar = ("id", "request_id")
+    search_help_text = "The id of the delivery or of its request"
+    raw_id_fields = ("request",)
+    actions = (on_list(REDELIVER),)
+    actions_detail = ("redeliver",)
+    redeliver = on_page(REDELIVER)
+    inlines = (AttemptInline,)
+    fields = (
+        *("id", "request", "event", "state", "url", "body"),
+        *("attempts", "next_attempt_at", "created_at", "finished_at"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
+        deliveries: QuerySet[WebhookDelivery] = super().get_queryset(request)
+        return deliveries.defer("request__sheet", "request__recipe")
+
+    @display(description="State", label=STATUS_COLORS)
+    def state(self, delivery: WebhookDelivery) -> str:
+        return delivery.status
+
+    @display(description="Receiver")
+    def receiver(self, delivery: WebhookDelivery) -> str:
+        """The host only: a path or a query may be a secret of the receiver."""
+        return delivery.url.split("/", 3)[2]
+
+    @display(description="Request")
+    def file(self, delivery: WebhookDelivery) -> str:
+        return delivery.request.file_name
+
+    @display(description="Owed since")
+    def owed_since(self, delivery: WebhookDelivery) -> str:
+        return ago(delivery.created_at)
