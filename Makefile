@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python manage.py
 HOST ?= 127.0.0.1:8000
 
-.PHONY: help setup system run demo test lint format bench bench-million faults clean
+.PHONY: help setup system run demo test lint format bench bench-million faults screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ test: setup system ## The whole test suite, with real servers
 	TEST_DATABASE=sqlite $(BIN)/python -m pytest -m 'both_databases and not faults'
 	TEST_DATABASE=postgres $(BIN)/python -m pytest -m 'not faults'
 
+faults: setup system ## The long form of the fault suite (docs/reliability.md); half an hour
+	TEST_DATABASE=postgres $(BIN)/python -m pytest -m faults tests/faults
+
 lint: setup ## Style, types, import laws, Django's own checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,6 +46,9 @@ lint: setup ## Style, types, import laws, Django's own checks
 format: setup ## Rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+screenshots: setup ## Take the pages' pictures for the README anew (PHOTOS=… a folder of JPEGs)
+	$(BIN)/python -m tests.web.browser.screenshots docs/images $(PHOTOS)
 
 clean: ## Remove the environment and all local data
 	rm -rf $(VENV) var

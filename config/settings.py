@@ -293,6 +293,8 @@ LEASE_SECONDS = env.int("LEASE_SECONDS", 30)
 MAX_ATTEMPTS = env.int("MAX_ATTEMPTS", 5)
 # Attempts at an image whose result the storage did not take: an outage of an hour fails no image.
 MAX_STORE_ATTEMPTS = env.int("MAX_STORE_ATTEMPTS", 15)
+# CPU that the codec may use for one image.
+MAX_CODEC_CPU_SECONDS = env.float("MAX_CODEC_CPU_SECONDS", 30.0)
 # Bytes of memory that a worker process may use. At half of it, no further download begins.
 MAX_WORKER_BYTES = env.int("MAX_WORKER_BYTES", 1_200_000_000)
 # A stop gives the tasks in hand this long; a container's own grace period must be 10 s longer.

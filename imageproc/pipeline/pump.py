@@ -45,8 +45,7 @@ LOW_WATER = 8
 IDLE_SECONDS = 0.5
 # The storage does not answer: ask it again after.
 STORAGE_SECONDS = 2.0
-# CPU and clock of one decode. One that lasts longer cannot be stopped but with its process.
-CODEC_CPU_SECONDS = 30.0
+# One decode that lasts longer cannot be stopped but with its process; its CPU: the settings.
 CODEC_SECONDS = 100.0
 
 
@@ -186,7 +185,7 @@ class Pump:
         in_codec = self._crew.in_codec()
         if in_codec is None:
             return
-        if in_codec.burns(Step.COMPRESS, CODEC_CPU_SECONDS) or in_codec.lasts(
+        if in_codec.burns(Step.COMPRESS, settings.MAX_CODEC_CPU_SECONDS) or in_codec.lasts(
             Step.COMPRESS, CODEC_SECONDS
         ):
             self._abandon(in_codec.job, TOO_SLOW)

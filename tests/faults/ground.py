@@ -1,0 +1,181 @@
+"""The whole service under test, and the client that remembers what it was told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+
+from imageproc import pictures
+from tests.e2e.conftest import sheet_of
+from tests.faults.checker import FINAL, Promise, Verdict, judge
+from tests.faults.proxy import Proxy
+from tests.origin import Origin
+from tests.servers.postgres import Postgres
+from tests.servers.rclone import Rclone
+from tests.servers.s3 import Bucket
+from tests.servers.service import Service
+
+PER_PRODUCT = 4
+
+
+class Ground:
+    """Service on PostgreSQL and, through a proxy, S3; an origin and a webhook receiver beside it.
+
+    ``s3`` None: files under the data folder.
+    """
+
+    def __init__(self, postgres: Postgres, s3: Rclone | None, **env: str) -> None:
+        self.postgres = postgres
+        self.origin, self.receiver = Origin(), Origin()
+        self.origin.start()
+        self.receiver.start()
+        self.receiver.serve("/hook", b"ok", content_type="text/plain")
+        self.database_url = postgres.migrated_database()
+        self.bucket = s3.new_bucket() if s3 else None
+        self.proxy = Proxy(s3.endpoint) if s3 else None
+        stored = self.bucket.environ if self.bucket else {}
+        if self.proxy:
+            stored = {**stored, "S3_ENDPOINT_URL": self.proxy.endpoint}
+        self.service = Service(
+            self.origin.port,
+            self.receiver.port,
+            env={
+                "DATABASE_URL": self.database_url,
+                "LEASE_SECONDS": "8",
+                "TICK_SECONDS": "1",
+                **stored,
+                **env,
+            },
+        )
+        self.promises: list[Promise] = []
+        for seed in range(4):
+            picture = pictures.jpeg(seed, (900, 700))
+            self.origin.serve(f"/{seed}.jpg", picture, content_type="image/jpeg")
+
+    def close(self) -> None:
+        self.service.stop()
+        self.service.close()
+        self.origin.stop()
+        self.receiver.stop()
+        if self.proxy:
+            self.proxy.close()
+
+    # --- The client -------------------------------------------------------------------------------
+    def good(self, count: int) -> dict[str, str]:
+        """URLs of ``count`` sound images."""
+        first = sum(len(promise.urls) for promise in self.promises)
+        return {
+            f"{self.origin.url}/{n % 4}.jpg?n={n}": "COMPLETED" for n in range(first, first + count)
+        }
+
+    def upload(self, urls: Mapping[str, str]) -> str:
+        """Upload a CSV of these; log what was acknowledged."""
+        each = list(urls)
+        rows = [
+            [str(n), f"Product {n}", " ".join(each[n : n + PER_PRODUCT])]
+            for n in range(0, len(each), PER_PRODUCT)
+        ]
+        told = self.service.upload(sheet_of(rows), webhookUrl=f"{self.receiver.url}/hook")
+        self.promises.append(Promise(told["requestId"], dict(urls)))
+        return str(told["requestId"])
+
+    # --- Looking in from outside -------------------------------------------------------------------
+    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.database_url, connect_timeout=5) as connection:
+            return connection.execute(sql.encode(), values).fetchall()
+
+    def done(self, request_id: str) -> int:
+        """Images in a final state, counted row by row."""
+        sql = "SELECT count(*) FROM imageproc_productimage WHERE request_id=%s AND status = ANY(%s)"
+        return int(self.query(sql, request_id, list(FINAL))[0][0])
+
+    def in_hand(self) -> set[tuple[str, str]]:
+        """(image, lease) of all that is being processed."""
+        sql = "SELECT id::text, lease_id::text FROM imageproc_productimage WHERE status=%s"
+        return {(image, lease) for image, lease in self.query(sql, "PROCESSING")}
+
+    def processes(self, role: str) -> list[psutil.Process]:
+        """Those called ``images.worker``, ``control.main``, … of this service."""
+        found = []
+        with suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(self.service.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    if process.name().startswith(role):
+                        found.append(process)
+        return found
+
+    def until(self, what: Callable[[], Any], seconds: float = 120.0) -> float:
+        """Wait until ``what`` answers true; the seconds it took."""
+        started = time.monotonic()
+        while time.monotonic() - started < seconds:
+            with suppress(psycopg.OperationalError):
+                if what():
+                    return time.monotonic() - started
+            time.sleep(0.05)
+        raise AssertionError(f"nothing after {seconds} s\n{self.service.log_tail()}")
+
+    def finish(self, seconds: float = 240.0) -> Verdict:
+        """Wait for every promise to end, or for the time to be over, and judge."""
+        with suppress(AssertionError):
+            self.until(self._at_rest, seconds)
+        return judge(self.promises, self.database_url, self.objects(), self.webhooks())
+
+    def _at_rest(self) -> bool:
+        sql = "SELECT count(*) FROM imageproc_processingrequest WHERE NOT status = ANY(%s)"
+        owed = "SELECT count(*) FROM imageproc_webhookdelivery WHERE status <> %s"
+        return (
+            self.query(sql, list(FINAL))[0][0] == 0
+            and self.query(owed, "DELIVERED")[0][0] == 0
+            and len({message for message, _ in self.webhooks()}) >= len(self.promises)
+        )
+
+    def webhooks(self) -> list[tuple[str, dict[str, Any]]]:
+        return [
+            (asked.headers["webhook-id"], json.loads(asked.body))
+            for asked in self.receiver.asked
+            if asked.method == "POST"
+        ]
+
+    def objects(self) -> dict[str, bytes]:
+        if self.bucket is None:
+            root = Path(self.service.env["DATA_DIR"]) / "files"
+            files = (path for path in root.rglob("*") if path.is_file())
+            return {str(path.relative_to(root)): path.read_bytes() for path in files}
+        return dict(_download(self.bucket))
+
+    def recovery(self, lost: set[tuple[str, str]], seconds: float = 120.0) -> float:
+        """Seconds until none of these leases holds its image any more."""
+        return self.until(lambda: not (lost & self.in_hand()), seconds)
+
+    @contextmanager
+    def paused(self, processes: list[psutil.Process]) -> Iterator[None]:
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+
+def _download(bucket: Bucket) -> Iterator[tuple[str, bytes]]:
+    client = bucket.client()
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket.name):
+        for found in page.get("Contents", []):
+            key = found["Key"]
+            yield key, client.get_object(Bucket=bucket.name, Key=key)["Body"].read()
+
+
+def kill(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess, ProcessLookupError):
+        os.kill(process.pid, signal.SIGKILL)

@@ -1,0 +1,119 @@
+"""The database, the storage, the origin: what the service cannot do without, misbehaving."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+
+import pytest
+import requests
+
+from tests.e2e.conftest import sheet_of
+from tests.faults.checker import Promise
+from tests.faults.conftest import Ledger
+from tests.faults.ground import Ground
+
+pytestmark = pytest.mark.timeout(3000)
+LONG = pytest.mark.faults
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(20, marks=LONG)], ids=["short", "long"])
+def test_postgres_stops_and_starts(ground: Ground, ledger: Ledger, times: int) -> None:
+    recovery = []
+    for number in range(times):
+        request_id = ground.upload(ground.good(160))
+        ground.until(lambda r=request_id: ground.done(r) > 0)  # type: ignore[misc]
+        before = ground.done(request_id)
+        ground.postgres.stop()
+        time.sleep(1 + number % 4 * 3)  # longer than a lease, too
+        ground.postgres.start()
+        recovery.append(
+            ground.until(lambda r=request_id, b=before: ground.done(r) > b or b == 160)  # type: ignore[misc]
+        )
+    ledger.close(ground.finish(), recovery, times=times)
+
+
+@pytest.mark.parametrize("mode", ["busy", "slow", "reset", "forbidden", "down"])
+@pytest.mark.parametrize("seconds", [1, pytest.param(60, marks=LONG)], ids=["short", "long"])
+def test_the_storage_misbehaves(ground: Ground, ledger: Ledger, mode: str, seconds: int) -> None:
+    assert ground.proxy
+    request_id = ground.upload(ground.good(120))
+    ground.until(lambda: ground.done(request_id) > 0)
+    ground.proxy.hit, ground.proxy.mode = 0, mode
+    time.sleep(seconds)
+    ground.proxy.mode = "pass"
+    ledger.close(ground.finish(), seconds=seconds, requests_hit=ground.proxy.hit)
+    assert ground.proxy.hit > 0
+
+
+HOSTILE = {
+    "slow-headers": "FAILED",
+    "slow-body": "FAILED",
+    "endless": "FAILED",
+    "reset": "FAILED",
+    "hang": "FAILED",
+    "short": "FAILED",
+    "retry-after/1": "FAILED",
+}
+
+
+@LONG
+def test_hostile_origins_hold_nobody(ground: Ground, ledger: Ledger) -> None:
+    """200 connections at once to a host that does its worst, beside one that does well."""
+    alone = _rate(ground, 400)
+    bad = {
+        f"{ground.origin.url.replace('127.0.0.1', '127.0.0.1')}/{name}?n={n}&ms=500": "FAILED"
+        for n in range(200 // len(HOSTILE) + 1)
+        for name in HOSTILE
+    }
+    hostile = ground.upload(bad)
+    ground.until(lambda: len(ground.in_hand()) > 50)
+    together = _rate(ground, 400)
+    verdict = ground.finish(900)
+    sql = "SELECT max(fetch_ms), count(*) FROM imageproc_productimage WHERE request_id=%s"
+    [(_, images)] = ground.query(sql, hostile)
+    ratio = round(together / alone, 2)
+    ledger.close(verdict, healthy_rate_ratio=ratio, hostile_images=images)
+    assert ratio >= 0.4
+
+
+def _rate(ground: Ground, images: int) -> float:
+    """Images a second of one healthy request."""
+    started = time.monotonic()
+    request_id = ground.upload(ground.good(images))
+    ground.until(lambda: ground.done(request_id) == images, 600)
+    return images / (time.monotonic() - started)
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(20, marks=LONG)], ids=["short", "long"])
+def test_one_key_makes_one_request(ground: Ground, ledger: Ledger, times: int) -> None:
+    """50 uploads at once with one Idempotency-Key."""
+    made = []
+    for number in range(times):
+        urls = ground.good(1)
+        sheet = sheet_of([["1", "Shoe", next(iter(urls))]])
+        answers: list[requests.Response] = []
+
+        def send(key: str = f"key-{number}-{len(ground.promises)}", sheet: str = sheet) -> None:
+            answers.append(  # noqa: B023
+                requests.post(
+                    f"{ground.service.address}/api/upload",
+                    files={"file": ("a.csv", sheet, "text/csv")},
+                    data={"webhookUrl": f"{ground.receiver.url}/hook"},
+                    headers={"Idempotency-Key": key},
+                    timeout=120,
+                )
+            )
+
+        threads = [threading.Thread(target=send) for _ in range(50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        ids = Counter(a.json().get("requestId") for a in answers if a.status_code in (200, 202))
+        assert len(answers) == 50
+        assert len(ids) == 1, (ids, Counter(a.status_code for a in answers))
+        made.append(len(ids))
+        ground.promises.append(Promise(next(iter(ids)), urls))
+    ledger.close(ground.finish(), requests_created=max(made), times=times)

@@ -1,0 +1,78 @@
+"""Processes that are killed, paused, or taken down by an image."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from tests.faults.conftest import SEED, Ledger
+from tests.faults.ground import Ground, kill
+
+pytestmark = pytest.mark.timeout(3000)
+LONG = pytest.mark.faults
+ROLES = (
+    *("images.worker", "images.worker", "images.worker", "images.guard", "images.main"),
+    *("images.pusher", "images.monitor", "control.worker", "control.guard", "control.main"),
+)
+
+
+@pytest.mark.parametrize(
+    ("images", "kills"), [(300, 6), pytest.param(10_000, 200, marks=LONG)], ids=["short", "long"]
+)
+def test_random_processes_are_killed(
+    ground: Ground, ledger: Ledger, images: int, kills: int
+) -> None:
+    """Workers above all; guards, mains, pushers and monitors too."""
+    dice, recovery, killed = random.Random(SEED), [], 0
+    request_id = ground.upload(ground.good(images))
+    ground.until(lambda: ground.done(request_id) > 0)
+    while killed < kills and ground.done(request_id) < images:
+        role = dice.choice(ROLES)
+        victims = ground.processes(role)
+        if victims:
+            lost = ground.in_hand() if role.startswith("images") else set()
+            kill(dice.choice(victims))
+            killed += 1
+            if lost:
+                recovery.append(ground.recovery(lost))
+        time.sleep(dice.uniform(0.1, 0.5))
+    ledger.close(ground.finish(600), recovery, images=images, kills=killed)
+    assert killed > 0
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=LONG)], ids=["short", "long"])
+def test_a_paused_worker_writes_nothing_stale(ground: Ground, ledger: Ledger, rounds: int) -> None:
+    """Paused past its lease, then resumed: the others have finished its images by then."""
+    for _ in range(rounds):
+        request_id = ground.upload(ground.good(160))
+        ground.until(lambda r=request_id: 0 < ground.done(r) < 160)  # type: ignore[misc]
+        worker = ground.processes("images.worker")[0]
+        with ground.paused([worker]):
+            ground.recovery(ground.in_hand())
+            ground.until(lambda r=request_id: ground.done(r) == 160)  # type: ignore[misc]
+            sql = "SELECT id, finished_at, attempts FROM imageproc_productimage WHERE request_id=%s"
+            before = sorted(ground.query(sql, request_id))
+        time.sleep(1.5)
+        assert sorted(ground.query(sql, request_id)) == before, "a stale write"
+    ledger.close(ground.finish(), rounds=rounds)
+
+
+@pytest.mark.parametrize("how", ["kill", "eat", "spin"])
+@pytest.mark.parametrize("good", [60, pytest.param(200, marks=LONG)], ids=["short", "long"])
+def test_a_harmful_image_takes_no_other_along(
+    ground: Ground, ledger: Ledger, good: int, how: str
+) -> None:
+    """No defect of the codec is at hand: a hook at its door kills, eats memory, or spins."""
+    ground.origin.replies[f"/{how}.jpg"] = ground.origin.replies["/0.jpg"]
+    url = f"{ground.origin.url}/{how}.jpg?n={len(ground.promises)}"
+    urls = list(ground.good(good).items())
+    urls.insert(good // 2, (url, "FAILED"))
+    request_id = ground.upload(dict(urls))
+    verdict = ground.finish()
+    sql = "SELECT error_code, attempts FROM imageproc_productimage WHERE request_id=%s AND "
+    [(code, attempts)] = ground.query(sql + "input_url=%s", request_id, url)
+    ledger.close(verdict, good=good, code=code, attempts=attempts)
+    assert attempts <= 3
+    assert code == {"kill": "worker_died", "eat": "too_much_memory", "spin": "too_slow"}[how]
