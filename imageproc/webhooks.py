@@ -31,8 +31,6 @@ from imageproc.models import (
 )
 from imageproc.pipeline import outbound
 
-TIMEOUT_SECONDS = 15
-LEASE_SECONDS = 60
 PRODUCTS_UP_TO = 100
 MAX_BODY_BYTES = 20_000
 GONE = 410
@@ -54,7 +52,7 @@ def deliver(delivery_id: UUID) -> bool:
     """Make one attempt, unless none is due. Whether the receiver took it."""
     lease_id = uuid4()
     with transaction.atomic():
-        if not WebhookDelivery.objects.lease(delivery_id, lease_id, LEASE_SECONDS):
+        if not WebhookDelivery.objects.lease(delivery_id, lease_id, _lease_seconds()):
             return False
         delivery = WebhookDelivery.objects.select_related("request").get(id=delivery_id)
         number = delivery.log.count() + 1
@@ -64,11 +62,16 @@ def deliver(delivery_id: UUID) -> bool:
         delivery.url,
         delivery.body.encode(),
         _headers(delivery),
-        TIMEOUT_SECONDS,
+        settings.WEBHOOK_TIMEOUT,
         outbound.Policy.from_settings(),
     )
     crash_point("send:after")
     return _settle(delivery, lease_id, attempt, answer)
+
+
+def _lease_seconds() -> int:
+    """Longer than an attempt can last; a killed sender's successor waits for it to run out."""
+    return round(settings.WEBHOOK_TIMEOUT) + 10
 
 
 def _settle(
