@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, FilePayload, Page
 
 from imageproc import pictures
 from tests.conftest import missing
@@ -73,6 +73,11 @@ def sheet(origin: Origin, *paths: str) -> bytes:
     """A CSV of one product a path."""
     rows = [f"P{place},Shoe {place},{origin.url}{path}" for place, path in enumerate(paths, 1)]
     return "\n".join(["S. No.,Product Name,Input Image Urls", *rows, ""]).encode()
+
+
+def file(name: str, data: bytes) -> FilePayload:
+    """What a person picks in the file dialog."""
+    return {"name": name, "mimeType": "text/csv", "buffer": data}
 
 
 CATALOGUE = ("/1.jpg", "/2.jpg", "/3.jpg", "/4.jpg")

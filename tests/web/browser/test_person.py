@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.origin import Origin
 from tests.servers.service import MANAGE, Service
 from tests.web.browser.chromium import PHONE, WIDE, Scheme, axe, overflows
-from tests.web.browser.conftest import CATALOGUE, finished, sheet
+from tests.web.browser.conftest import CATALOGUE, file, finished, sheet
 
 NEW_USER = "from django.contrib.auth.models import User; User.objects.create_user('mina', '', '{}')"
 PASSWORD = "correct horse battery staple"
@@ -76,8 +76,7 @@ def test_all_of_it_works_by_keyboard_alone(desk: Page, service: Service, shop: O
     expect(desk.locator("#file")).to_be_focused()
     with desk.expect_file_chooser() as chooser:
         desk.keyboard.press("Enter")
-    data = sheet(shop, *CATALOGUE)
-    chooser.value.set_files([{"name": "keys.csv", "mimeType": "text/csv", "buffer": data}])
+    chooser.value.set_files([file("keys.csv", sheet(shop, *CATALOGUE))])
     expect(desk.locator(".verdict.good")).to_be_visible()
     desk.keyboard.press("Tab")
     start = desk.get_by_role("button", name="Start processing")
@@ -99,8 +98,7 @@ def test_all_of_it_works_by_keyboard_alone(desk: Page, service: Service, shop: O
     expect(picture).to_be_focused()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [WIDE, PHONE])
+@pytest.mark.parametrize(("width", "scheme"), [(WIDE, "light"), (PHONE, "dark")])
 def test_axe_finds_nothing_serious(
     visit: Callable[..., Page],
     service: Service,
@@ -118,12 +116,10 @@ def test_axe_finds_nothing_serious(
 
     page.goto(service.address)
     page.get_by_text("Options", exact=True).click()
-    bad = {"name": "bad.csv", "mimeType": "text/csv", "buffer": b"S.No,Product,Image Urls\n1,a,b\n"}
-    page.set_input_files("#file", [bad])  # type: ignore[list-item]
+    page.set_input_files("#file", [file("bad.csv", b"S.No,Product,Image Urls\n1,a,b\n")])
     page.locator(".verdict.bad").wait_for()
     look("refused")
-    good = {"name": "good.csv", "mimeType": "text/csv", "buffer": sheet(shop, "/1.jpg")}
-    page.set_input_files("#file", [good])  # type: ignore[list-item]
+    page.set_input_files("#file", [file("good.csv", sheet(shop, "/1.jpg"))])
     page.locator(".verdict.good").wait_for()
     look("accepted")
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.origin import Origin
 from tests.servers.service import Service
 from tests.web.browser.chromium import overflows
-from tests.web.browser.conftest import CATALOGUE, finished, sheet
+from tests.web.browser.conftest import CATALOGUE, file, finished, sheet
 
 REQUEST = re.compile(r"/requests/[0-9a-f-]{36}/$")
 DROP = """([name, text]) => {
@@ -23,17 +23,13 @@ DROP = """([name, text]) => {
 }"""
 
 
-def file(name: str, data: bytes) -> dict[str, object]:
-    return {"name": name, "mimeType": "text/csv", "buffer": data}
-
-
 def test_a_chosen_file_is_checked_started_and_followed_to_its_end(
     page: Page, service: Service, shop: Origin
 ) -> None:
     page.goto(service.address)
     with page.expect_file_chooser() as chooser:
         page.locator("#drop").click()
-    chooser.value.set_files([file("spring.csv", sheet(shop, *CATALOGUE, "/1.jpg"))])  # type: ignore[list-item]
+    chooser.value.set_files([file("spring.csv", sheet(shop, *CATALOGUE, "/1.jpg"))])
     verdict = page.locator(".verdict.good")
     expect(verdict.locator("h2")).to_have_text("spring.csv is in order")
     expect(verdict.locator(".figures dd")).to_have_text(["5", "5", "1", "1"])
@@ -72,25 +68,25 @@ def test_a_refused_file_shows_every_line(page: Page, service: Service, shop: Ori
         *("S. No.,Product Name,Input Image Urls", "1,Shoe,nonsense", f"2,,{shop.url}/1.jpg"),
         "3,Hat,http://169.254.169.254/secret.jpg",
     ]
-    page.set_input_files("#file", [file("bad.csv", "\n".join(rows).encode())])  # type: ignore[list-item]
+    page.set_input_files("#file", [file("bad.csv", "\n".join(rows).encode())])
     verdict = page.locator(".verdict.bad")
     expect(verdict.locator("h2")).to_have_text("bad.csv: 3 things to correct")
     expect(verdict.locator("tbody .number")).to_have_text(["2", "3", "4"])
     expect(verdict.locator("tbody tr").first).to_contain_text(
-        "This is not a full http:// or https:// link. Input Image Urls nonsense"
+        "This is not a full http:// or https:// link.Input Image Urls nonsense"
     )
     expect(verdict.locator("tbody tr").last).to_contain_text("private or reserved network address")
     expect(page.get_by_role("button", name="Start processing")).to_have_count(0)
     assert not overflows(page)
 
-    page.set_input_files("#file", [file("good.csv", sheet(shop, "/1.jpg"))])  # type: ignore[list-item]
+    page.set_input_files("#file", [file("good.csv", sheet(shop, "/1.jpg"))])
     expect(page.locator(".verdict.good")).to_be_visible()
     expect(verdict).to_have_count(0)
 
 
 def test_options_reach_the_request(desk: Page, service: Service, shop: Origin) -> None:
     desk.goto(service.address)
-    desk.set_input_files("#file", [file("webp.csv", sheet(shop, "/1.jpg"))])  # type: ignore[list-item]
+    desk.set_input_files("#file", [file("webp.csv", sheet(shop, "/1.jpg"))])
     desk.get_by_text("Options", exact=True).click()
     desk.get_by_label("File format").select_option(label="WebP")
     desk.get_by_label("Largest width, pixels").fill("200")
@@ -99,7 +95,7 @@ def test_options_reach_the_request(desk: Page, service: Service, shop: Origin) -
     expect(desk.locator(".verdict.bad")).to_contain_text("The webhook's address")
 
     desk.get_by_label("Webhook").fill("")
-    desk.set_input_files("#file", [file("webp.csv", sheet(shop, "/1.jpg"))])  # type: ignore[list-item]
+    desk.set_input_files("#file", [file("webp.csv", sheet(shop, "/1.jpg"))])
     desk.get_by_role("button", name="Start processing").click()
     finished(desk)
     expect(desk.locator("header.head")).to_contain_text("fit in 200 × 800, WebP, quality 30")
@@ -114,7 +110,7 @@ def test_a_large_file_shows_how_far_it_is(desk: Page, service: Service, shop: Or
     slow.send("Network.emulateNetworkConditions", line)
     rows = b"".join(b"%d,Shoe,%s/1.jpg\n" % (n, shop.url.encode()) for n in range(40_000))
     data = b"S. No.,Product Name,Input Image Urls\n" + rows
-    desk.set_input_files("#file", [file("large.csv", data)])  # type: ignore[list-item]
+    desk.set_input_files("#file", [file("large.csv", data)])
     expect(desk.locator("#sending p")).to_have_text(re.compile(r"Sending, [1-9]\d? %"))
     expect(desk.locator(".verdict.good .figures dd").first).to_have_text("40,000")
     expect(desk.locator("#sending")).to_be_hidden()
