@@ -267,7 +267,7 @@ DOCS_CONTENT_SECURITY_POLICY: dict[str, Any] = {
 
 # --- What may be dialled (imageproc/pipeline/outbound.py) ----------------------------------------
 OUTBOUND_ALLOW_CIDRS: list[str] = env.list("OUTBOUND_ALLOW_CIDRS", [])
-OUTBOUND_ALLOW_PORTS = env.list("OUTBOUND_ALLOW_PORTS", ["80", "443"], subcast=int)
+OUTBOUND_ALLOW_PORTS = env.list("OUTBOUND_ALLOW_PORTS", [80, 443], subcast=int)
 
 # --- Budgets ------------------------------------------------------------------------------------
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 500_000_000)

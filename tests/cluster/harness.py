@@ -62,6 +62,7 @@ class Tree:
             "DATA_DIR": str(directory),
             "DATABASE_URL": self.database_url,
             "SECRET_KEY": settings.SECRET_KEY,
+            "HTTPS": "false",
             "WORKERS": "2",
             "LEASE_SECONDS": "2",
             "TICK_SECONDS": "0.5",

@@ -86,7 +86,7 @@ _REFUSED_V6 = tuple(
     )
 )
 # A wide network in OUTBOUND_ALLOW_CIDRS does not open these: each must be named by itself.
-_METADATA = frozenset(
+METADATA = frozenset(
     map(
         ip_address,
         (
@@ -138,7 +138,7 @@ def _open(address: Address, policy: Policy) -> bool:
     if isinstance(address, IPv6Address) and address.scope_id is not None:
         return False
     for network in policy.allow_cidrs:
-        if address in network and (address not in _METADATA or network.num_addresses == 1):
+        if address in network and (address not in METADATA or network.num_addresses == 1):
             return True
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _REFUSED_V4)

@@ -1,0 +1,105 @@
+"""API keys on the command line: create, list, revoke."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from imageproc.api.auth import local_user
+from imageproc.models import ApiKey
+from imageproc.models.apikey import SCOPES
+
+
+class Command(BaseCommand):
+    help = "Make, list and revoke the keys of the API."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        create = actions.add_parser("create", help="make a key and print it, this once")
+        create.add_argument("name", help="what it is for, such as shop-backend")
+        create.add_argument(
+            "--owner", metavar="USERNAME", help='whose requests it sees; made if new ("local")'
+        )
+        create.add_argument("--scope", action="append", choices=SCOPES, help="default: all")
+        create.add_argument("--expires", type=_moment, metavar="DATE", help="2027-01-31")
+        show = actions.add_parser("list", help="every key, without its secret")
+        show.add_argument("--owner", metavar="USERNAME")
+        revoke = actions.add_parser("revoke", help="close a key at once")
+        revoke.add_argument("key", help="its id or prefix, as `list` shows them")
+
+    def handle(self, *args: Any, action: str, **options: Any) -> None:
+        {"create": self._create, "list": self._list, "revoke": self._revoke}[action](**options)
+
+    def _create(
+        self,
+        name: str,
+        owner: str | None,
+        scope: list[str] | None,
+        expires: datetime | None,
+        **_: Any,
+    ) -> None:
+        if expires is not None and expires <= timezone.now():
+            raise CommandError("--expires lies in the past.")
+        user = _owner(owner)
+        key, secret = ApiKey.objects.issue(
+            owner_id=user.pk, name=name[:100], scopes=tuple(scope or SCOPES), expires_at=expires
+        )
+        self.stderr.write(
+            f"Key {key.pk} of {user.get_username()}, for {', '.join(key.scopes)}. "
+            "It is shown this once:"
+        )
+        self.stdout.write(secret)
+
+    def _list(self, owner: str | None, **_: Any) -> None:
+        keys = ApiKey.objects.select_related("owner")
+        if owner:
+            keys = keys.filter(owner__username=owner)
+        for key in keys:
+            self.stdout.write(
+                f"{key.pk}  {key.prefix}…  {key.name}  {key.owner.get_username()}  "
+                f"{','.join(key.scopes)}  {_state(key)}"
+            )
+
+    def _revoke(self, key: str, **_: Any) -> None:
+        found = list(ApiKey.objects.filter(prefix=key[:12])[:2])
+        if key.isdecimal():
+            found = list(ApiKey.objects.filter(pk=int(key)))
+        if len(found) != 1:
+            raise CommandError(f"No single key is called {key}: give the id that `list` shows.")
+        if not ApiKey.objects.revoke(found[0].pk):
+            raise CommandError("It was revoked before.")
+        self.stdout.write(f"{found[0]} no longer opens anything.")
+
+
+def _owner(name: str | None) -> Any:
+    """The user of this name; a new one has no password and cannot sign in."""
+    if name is None:
+        return local_user()
+    user, made = get_user_model().objects.get_or_create(username=name)
+    if made:
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+    return user
+
+
+def _state(key: ApiKey) -> str:
+    if key.revoked_at:
+        return "revoked"
+    if key.expires_at and key.expires_at <= timezone.now():
+        return "expired"
+    used = f"used {key.last_used_at:%Y-%m-%d}" if key.last_used_at else "never used"
+    return f"{used}, expires {key.expires_at:%Y-%m-%d}" if key.expires_at else used
+
+
+def _moment(text: str) -> datetime:
+    """A day ends when it is over, in UTC."""
+    day: date | None = parse_date(text) if len(text) == len("2027-01-31") else None
+    moment = datetime.combine(day, time.max) if day else parse_datetime(text)
+    if moment is None:
+        raise ValueError
+    return moment if moment.tzinfo else timezone.make_aware(moment)
