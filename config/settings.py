@@ -345,6 +345,8 @@ DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 CRASH_AT = env.str("IMAGEPROC_CRASH_AT", "")
 
 # --- Webhooks (imageproc/webhooks.py) -------------------------------------------------------------
+# Seconds for one attempt, from the name look-up to the answer.
+WEBHOOK_TIMEOUT = env.float("WEBHOOK_TIMEOUT", 15.0)
 # Seconds before the second, third … attempt: what Standard Webhooks recommends.
 WEBHOOK_SCHEDULE: list[float] = env.list(
     "WEBHOOK_SCHEDULE",
