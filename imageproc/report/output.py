@@ -6,7 +6,7 @@ memory does not grow with the request.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from operator import attrgetter
 from typing import BinaryIO, NamedTuple
@@ -19,6 +19,8 @@ from imageproc.pipeline import store
 from imageproc.report.links import image_url
 from imageproc.report.status import state_of
 
+# (image id, storage key) → where the image is.
+Address = Callable[[UUID, str], str]
 # Image rows of one query.
 PAGE = 5000
 
@@ -44,7 +46,13 @@ def output_csv(request: ProcessingRequest) -> Iterator[bytes]:
     if request.is_final and request.output_csv:
         return _blocks(store.open_read(request.output_csv))
     stream, form = _open_input(request)
-    return sheet.write_output(form, _completed(request, stream, form))
+    return sheet.write_output(form, _completed(request, stream, form, _address_of(request)))
+
+
+def output_csv_at(request: ProcessingRequest, address: Address) -> Iterator[bytes]:
+    """The same with addresses of the caller's choice: where the images were copied to."""
+    stream, form = _open_input(request)
+    return sheet.write_output(form, _completed(request, stream, form, address))
 
 
 def failed_csv(request: ProcessingRequest) -> Iterator[bytes]:
@@ -69,11 +77,15 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
             yield block
 
 
+def _address_of(request: ProcessingRequest) -> Address:
+    return lambda image_id, key: image_url(request.base_url, image_id, key)
+
+
 def _completed(
-    request: ProcessingRequest, stream: BinaryIO, form: sheet.SheetFormat
+    request: ProcessingRequest, stream: BinaryIO, form: sheet.SheetFormat, address: Address
 ) -> Iterator[tuple[list[str], sheet.Outcome]]:
     for row, images in _merged(request, stream, form):
-        yield row.cells, _outcome(request, row, images)
+        yield row.cells, _outcome(request, row, images, address)
 
 
 def _failed(
@@ -122,13 +134,13 @@ def _images(request_id: UUID) -> Iterator[_Image]:
         after = found[-1].id
 
 
-def _outcome(request: ProcessingRequest, row: sheet.Row, images: list[_Image]) -> sheet.Outcome:
+def _outcome(
+    request: ProcessingRequest, row: sheet.Row, images: list[_Image], address: Address
+) -> sheet.Outcome:
     if not images:
         return sheet.Outcome([""] * len(row.urls), request.status)
     urls = [
-        image_url(request.base_url, image.id, image.output_key)
-        if image.status == ImageStatus.COMPLETED
-        else ""
+        address(image.id, image.output_key) if image.status == ImageStatus.COMPLETED else ""
         for image in images
     ]
     return sheet.Outcome(urls, state_of({image.status for image in images}), _errors(images))

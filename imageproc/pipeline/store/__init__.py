@@ -41,6 +41,7 @@ __all__ = [
     "exists",
     "list_keys",
     "open_read",
+    "prepare",
     "probe",
     "public_url",
     "put",
@@ -72,6 +73,7 @@ class Objects(Protocol):
     def list_keys(self, prefix: str) -> Iterator[tuple[str, int]]: ...
     def public_url(self, key: str) -> str | None: ...
     def probe(self) -> None: ...
+    def prepare(self) -> bool: ...
     def sweep_leftovers(self, older_than: float) -> int: ...
 
 
@@ -190,6 +192,12 @@ def probe() -> Fault | None:
     except STORE_ERRORS as error:
         return as_fault(error)
     return None
+
+
+def prepare() -> bool:
+    """Make the bucket or the folder where it is missing. Whether it was made now."""
+    with raising_store_errors():
+        return _objects().prepare()
 
 
 def sweep_leftovers(older_than: float = 24 * 3600) -> int:

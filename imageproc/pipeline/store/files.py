@@ -144,6 +144,11 @@ class FileObjects:
     def public_url(self, key: str) -> None:
         return None
 
+    def prepare(self) -> bool:
+        new = not self.root.exists()
+        _make_folder(self.root)
+        return new
+
     def probe(self) -> None:
         _make_folder(self.root)
         if not os.access(self.root, os.W_OK | os.X_OK):

@@ -16,6 +16,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -176,6 +177,16 @@ class S3Objects:
 
     def probe(self) -> None:
         self.client.head_bucket(Bucket=self.bucket)
+
+    def prepare(self) -> bool:
+        try:
+            self.client.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.NOT_FOUND:
+                raise
+            self.client.create_bucket(Bucket=self.bucket)
+            return True
+        return False
 
     def sweep_leftovers(self, older_than: float) -> int:
         limit = datetime.now(UTC) - timedelta(seconds=older_than)

@@ -1,0 +1,22 @@
+"""What must be there before the service starts: tables and the bucket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from imageproc.pipeline import store
+
+
+class Command(BaseCommand):
+    help = "Migrate the database and make the storage's bucket where it is missing."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        call_command("migrate", interactive=False, verbosity=options["verbosity"])
+        try:
+            made = store.prepare()
+        except store.StoreError as error:
+            raise CommandError(f"The storage cannot be used: {error}") from error
+        self.stdout.write("The storage is new." if made else "The storage is there.")

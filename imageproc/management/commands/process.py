@@ -1,0 +1,133 @@
+"""A CSV through the real pipeline from the command line, without a web server."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from imageproc import intake, queue
+from imageproc.api.auth import local_user
+from imageproc.models import ClusterHeartbeat, ProcessingRequest
+from imageproc.pipeline.recipe import PRESETS
+from imageproc.report.saved import save
+
+POLL_SECONDS = 0.3
+# Exit codes.
+ALL_DONE, NONE_DONE, REFUSED, SOME_FAILED, STOPPED = 0, 1, 2, 3, 130
+
+
+class Command(BaseCommand):
+    help = (
+        "Process a CSV and write the output CSV and the images into a folder. Stopped with Ctrl-C, "
+        "the same command goes on where it was. Exit codes: 0 every image is done, 1 none, "
+        "2 the file was refused, 3 some images failed, 130 stopped."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("csv", type=Path)
+        parser.add_argument("--out", type=Path, default=Path("results"), metavar="FOLDER")
+        parser.add_argument("--preset", choices=sorted(PRESETS), default="catalog")
+        parser.add_argument("--format", help="format of the results, such as jpeg or webp")
+
+    def handle(self, *args: Any, csv: Path, out: Path, **options: Any) -> None:
+        self.console = Console(stderr=True)
+        if connection.vendor == "sqlite":
+            call_command("migrate", interactive=False, verbosity=0)
+        request = _accept(csv, intake.Options(preset=options["preset"], format=options["format"]))
+        try:
+            with _workers():
+                self._watch(request)
+            self._save(request, out)
+        except KeyboardInterrupt:
+            self.console.print("Stopped. The same command goes on where this one was.")
+            sys.exit(STOPPED)
+        sys.exit(self._tell(request, out))
+
+    def _watch(self, request: ProcessingRequest) -> None:
+        with _bar(self.console) as progress:
+            bar = progress.add_task("Processing", total=request.total_images)
+            while True:
+                request.refresh_from_db()
+                progress.update(bar, completed=request.processed_images)
+                if request.is_final:
+                    return
+                time.sleep(POLL_SECONDS)
+
+    def _save(self, request: ProcessingRequest, out: Path) -> None:
+        with _bar(self.console) as progress:
+            bar = progress.add_task("Saving", total=request.completed_images)
+            for images in save(request, out):
+                progress.advance(bar, images)
+
+    def _tell(self, request: ProcessingRequest, out: Path) -> int:
+        done, failed = request.completed_images, request.failed_images
+        self.console.print(f"{done:,} done, {failed:,} failed: {out / 'output.csv'}")
+        if not done:
+            return NONE_DONE
+        return SOME_FAILED if done < request.total_images else ALL_DONE
+
+
+def _accept(csv: Path, options: intake.Options) -> ProcessingRequest:
+    """The request of this file and these options: a new one, or the one of an earlier run."""
+    try:
+        with csv.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            key = hashlib.sha256(f"{digest} {options!r}".encode()).hexdigest()
+            file.seek(0)
+            upload = intake.Upload(
+                owner_id=local_user().pk,
+                file=file,
+                file_name=csv.name,
+                base_url=settings.PUBLIC_URL or "http://127.0.0.1:8000",
+                options=options,
+                idempotency_key=f"process-{key}",
+            )
+            return intake.accept(upload)
+    except OSError as error:
+        raise CommandError(f"{csv}: {error.strerror}", returncode=REFUSED) from error
+    except intake.Refused as refused:
+        lines = [f"line {e['line']}: {e['message']} ({e['value']})" for e in refused.errors]
+        raise CommandError("\n".join([refused.message, *lines]), returncode=REFUSED) from refused
+
+
+@contextmanager
+def _workers() -> Iterator[None]:
+    """Workers of this process's own, unless some are running on this database already."""
+    if ClusterHeartbeat.objects.slots(queue.IMAGES) and ClusterHeartbeat.objects.slots(
+        queue.CONTROL
+    ):
+        yield
+        return
+    manage = str(settings.BASE_DIR / "manage.py")
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, manage, "worker"], stdin=subprocess.DEVNULL, process_group=0
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )

@@ -1,0 +1,15 @@
+"""One sweep by hand; the control cluster makes one every few seconds."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from imageproc.pipeline import store, sweep
+
+
+class Command(BaseCommand):
+    help = "Return expired leases, put back lost tasks, remove what killed writes left behind."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for name, count in {**sweep.sweep(), "leftovers": store.sweep_leftovers()}.items():
+            self.stdout.write(f"{name}: {count}")

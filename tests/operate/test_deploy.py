@@ -1,0 +1,91 @@
+"""Alerts and the Grafana dashboard: valid, and every metric they name is really given."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.utils import timezone
+
+from imageproc import metrics
+from imageproc.faults import NOT_FOUND
+from imageproc.metrics.scrape import exposition
+from imageproc.pipeline import claim, record
+from imageproc.pipeline.record import Failed
+from tests.conftest import missing
+from tests.domain import build
+
+ROOT = Path(__file__).resolve().parents[2]
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+NAME = re.compile(r"\bimageproc_[a-z_]+")
+
+
+@pytest.fixture
+def given(client: Any) -> set[str]:
+    """The names of the samples of a scrape after a little of everything has happened."""
+    build.request(2)
+    jobs = claim.claim(50)
+    record.record([build.done(jobs[0]), Failed(jobs[1], NOT_FOUND)])
+    metrics.ended([metrics_moved()])
+    metrics.WORKER_DEATHS.labels("images").inc()
+    metrics.WEBHOOK_ATTEMPTS.labels("http_200").inc()
+    client.get("/healthz")
+    return {
+        line.partition("{")[0].partition(" ")[0]
+        for line in exposition("")[0].decode().splitlines()
+        if not line.startswith("#")
+    }
+
+
+def metrics_moved() -> Any:
+    from imageproc.models import Moved
+
+    return Moved(timezone.now(), "", 1, 1)
+
+
+def alerts() -> list[dict[str, Any]]:
+    return list(yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"][0]["rules"])
+
+
+@pytest.mark.django_db
+def test_every_metric_of_the_alerts_is_given(given: set[str]) -> None:
+    named = {name for rule in alerts() for name in NAME.findall(rule["expr"])}
+    assert len(named) > 10
+    assert named - given == set()
+
+
+@pytest.mark.django_db
+def test_every_metric_of_the_dashboard_is_given(given: set[str]) -> None:
+    dashboard = json.loads((ROOT / "deploy" / "grafana" / "imageproc.json").read_text())
+    exprs = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    named = {name for expr in exprs for name in NAME.findall(expr)}
+    assert len(named) > 15
+    assert named - given == set()
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_alert_says_what_to_do() -> None:
+    for rule in alerts():
+        assert rule["labels"]["severity"] in {"warning", "critical"}
+        assert set(rule["annotations"]) == {"summary", "description"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["check", "rules", "alerts.yml"], ["test", "rules", "alerts.test.yml"]],
+    ids=["valid", "fire when they must"],
+)
+def test_promtool(command: list[str]) -> None:
+    if shutil.which("promtool") is None:
+        missing("promtool is not installed: run tests/servers/install-system-packages")
+    done = subprocess.run(
+        ["promtool", *command], cwd=PROMETHEUS, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
