@@ -73,6 +73,8 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
         "loggers": {
             # Each task is announced by q2 four times; what matters of it is logged by its callee.
             "django-q": {"level": "WARNING"},
+            # Eight lines an image, of no use outside libvips.
+            "pyvips": {"level": "WARNING"},
             # Has a handler and a format of its own by default.
             "django": {"handlers": [], "level": level, "propagate": True},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},

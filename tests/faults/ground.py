@@ -35,7 +35,8 @@ class Ground:
 
     def __init__(self, postgres: Postgres, s3: Rclone | None, **env: str) -> None:
         self.postgres = postgres
-        self.origin, self.receiver = Origin(), Origin()
+        # Some latency, so that a batch lasts long enough to be disturbed.
+        self.origin, self.receiver = Origin(latency_ms=100), Origin()
         self.origin.start()
         self.receiver.start()
         self.receiver.serve("/hook", b"ok", content_type="text/plain")
@@ -58,7 +59,7 @@ class Ground:
         )
         self.promises: list[Promise] = []
         for seed in range(4):
-            picture = pictures.jpeg(seed, (900, 700))
+            picture = pictures.jpeg(seed, (240, 200))
             self.origin.serve(f"/{seed}.jpg", picture, content_type="image/jpeg")
 
     def close(self) -> None:

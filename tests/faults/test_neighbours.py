@@ -38,7 +38,7 @@ def test_postgres_stops_and_starts(ground: Ground, ledger: Ledger, times: int) -
 @pytest.mark.parametrize("seconds", [1, pytest.param(60, marks=LONG)], ids=["short", "long"])
 def test_the_storage_misbehaves(ground: Ground, ledger: Ledger, mode: str, seconds: int) -> None:
     assert ground.proxy
-    request_id = ground.upload(ground.good(120))
+    request_id = ground.upload(ground.good(60 if seconds == 1 else 400))
     ground.until(lambda: ground.done(request_id) > 0)
     ground.proxy.hit, ground.proxy.mode = 0, mode
     time.sleep(seconds)

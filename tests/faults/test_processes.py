@@ -19,7 +19,7 @@ ROLES = (
 
 
 @pytest.mark.parametrize(
-    ("images", "kills"), [(300, 6), pytest.param(10_000, 200, marks=LONG)], ids=["short", "long"]
+    ("images", "kills"), [(150, 4), pytest.param(10_000, 200, marks=LONG)], ids=["short", "long"]
 )
 def test_random_processes_are_killed(
     ground: Ground, ledger: Ledger, images: int, kills: int
@@ -60,7 +60,7 @@ def test_a_paused_worker_writes_nothing_stale(ground: Ground, ledger: Ledger, ro
 
 
 @pytest.mark.parametrize("how", ["kill", "eat", "spin"])
-@pytest.mark.parametrize("good", [60, pytest.param(200, marks=LONG)], ids=["short", "long"])
+@pytest.mark.parametrize("good", [24, pytest.param(200, marks=LONG)], ids=["short", "long"])
 def test_a_harmful_image_takes_no_other_along(
     ground: Ground, ledger: Ledger, good: int, how: str
 ) -> None:
