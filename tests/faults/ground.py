@@ -89,7 +89,7 @@ class Ground:
         self.promises.append(Promise(told["requestId"], dict(urls)))
         return str(told["requestId"])
 
-    # --- Looking in from outside -------------------------------------------------------------------
+    # --- Looking in from outside ------------------------------------------------------------------
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.database_url, connect_timeout=5) as connection:
             return connection.execute(sql.encode(), values).fetchall()
