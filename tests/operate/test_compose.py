@@ -219,6 +219,7 @@ def test_its_commands_carry_a_whole_csv(stack: Any, tmp_path: Path) -> None:
         }
         assert stack.start("prepare").wait(90) == 0, (tmp_path / "prepare.log").read_text()
         assert stack.start("prepare").wait(90) == 0, "it may run again"
+        (tmp_path / "web" / "staticfiles").mkdir(parents=True)  # made by the image's build
         worker = open_.enter_context(stack.running("worker"))
         stack.hosts = {**stack.hosts, "9100": stack.control_port}
         rest = open_.enter_context(stack.running("control", "web"))

@@ -49,8 +49,9 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=0)
         request = _accept(csv, intake.Options(preset=options["preset"], format=options["format"]))
         try:
-            with _workers():
-                self._watch(request)
+            if not request.is_final:
+                with _workers():
+                    self._watch(request)
             self._save(request, out)
         except KeyboardInterrupt:
             self.console.print("Stopped. The same command goes on where this one was.")
@@ -106,16 +107,22 @@ def _accept(csv: Path, options: intake.Options) -> ProcessingRequest:
 
 @contextmanager
 def _workers() -> Iterator[None]:
-    """Workers of this process's own, unless some are running on this database already."""
+    """Workers of this process's own, unless some are running on this database already. Their log
+    is DATA_DIR/process.log: the terminal belongs to the progress bar."""
     if ClusterHeartbeat.objects.slots(queue.IMAGES) and ClusterHeartbeat.objects.slots(
         queue.CONTROL
     ):
         yield
         return
     manage = str(settings.BASE_DIR / "manage.py")
-    process = subprocess.Popen(  # noqa: S603
-        [sys.executable, manage, "worker"], stdin=subprocess.DEVNULL, process_group=0
-    )
+    with (settings.DATA_DIR / "process.log").open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, manage, "worker"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            process_group=0,
+        )
     try:
         yield
     finally:

@@ -1,0 +1,127 @@
+"""The command line: process, prune, sweep, and the reference of the settings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from config.reference import document
+from imageproc import sample
+from imageproc.models import ProcessingRequest, ProductImage
+from imageproc.pipeline import store
+from tests.cluster.harness import MANAGE
+from tests.domain import build
+
+
+def test_the_settings_page_is_what_the_code_reads() -> None:
+    page = MANAGE.parent / "docs" / "settings.md"
+    assert page.read_text() == document(), "run: manage.py settings-reference > docs/settings.md"
+
+
+def test_a_setting_is_told_with_kind_default_and_comment() -> None:
+    source = "# --- Workers (x) ---\n# How many.\n# At once.\nN = env.int('N', 3)\n"
+    assert "## Workers\n" in document(source)
+    assert "| `N` | int | `3` | How many. At once. |" in document(source)
+
+
+class TestProcess:
+    def start(self, folder: Path, sheet: Path, port: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(MANAGE), "process", str(sheet), "--out", str(folder / "out")],
+            env=os.environ
+            | {
+                "DATA_DIR": str(folder / "data"),
+                "OUTBOUND_ALLOW_CIDRS": "127.0.0.0/8",
+                "OUTBOUND_ALLOW_PORTS": str(port),
+                "WORKERS": "1",
+                "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3",
+            },
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def test_stopped_and_begun_again_it_ends_with_every_file(self, tmp_path: Path) -> None:
+        sheet = tmp_path / "products.csv"
+        with sample.serving(tmp_path / "pictures", 6) as catalogue:
+            sheet.write_text(catalogue.csv)
+            first = self.start(tmp_path, sheet, catalogue.port)
+            deadline = time.monotonic() + 90
+            log = tmp_path / "data" / "process.log"
+            while not log.exists() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            first.send_signal(signal.SIGINT)
+            _, said = first.communicate(timeout=90)
+            assert first.returncode == 130, said
+            assert "goes on where this one was" in said
+            second = self.start(tmp_path, sheet, catalogue.port)
+            _, said = second.communicate(timeout=120)
+        assert second.returncode == 3, said  # two of the sample fail, as they should
+        rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "output.csv").read_text())))
+        assert [row["Status"] for row in rows] == [item.status for item in catalogue.items]
+        for row in rows:
+            if path := row["Output Image Urls"]:
+                assert (tmp_path / "out" / path).stat().st_size > 0
+        assert len(list((tmp_path / "out" / "images").iterdir())) == 6
+
+    @pytest.mark.django_db
+    def test_a_refused_file_is_told_by_line(self, tmp_path: Path) -> None:
+        sheet = tmp_path / "bad.csv"
+        sheet.write_text("S. No.,Product Name,Input Image Urls\n1,Shoe,not-a-link\n")
+        with pytest.raises(CommandError, match="line 2: ") as refused:
+            call_command("process", str(sheet))
+        assert refused.value.returncode == 2
+
+
+@pytest.mark.django_db(transaction=True)
+class TestPrune:
+    def old(self, days: int) -> ProcessingRequest:
+        ended = timezone.now() - timedelta(days=days)
+        request = build.request(2, status="FAILED", completed_at=ended)
+        store.put(f"{request.id}/a.jpg", b"x", "image/jpeg")
+        return request
+
+    def test_old_requests_go_with_rows_and_files(self) -> None:
+        gone, kept, running = self.old(91), self.old(89), build.request(1)
+        out = io.StringIO()
+        call_command("prune", "--older-than", "90d", stdout=out)
+        assert out.getvalue().splitlines()[-1] == "1 requests removed in all."
+        assert not ProductImage.objects.filter(request=gone).exists()
+        assert not store.exists(f"{gone.id}/a.jpg")
+        assert store.exists(f"{kept.id}/a.jpg")
+        ids = set(ProcessingRequest.objects.kept().values_list("id", flat=True))
+        assert ids == {kept.id, running.id}
+
+    def test_a_dry_run_removes_nothing(self) -> None:
+        self.old(91)
+        out = io.StringIO()
+        call_command("prune", "--older-than", "12w", "--dry-run", stdout=out)
+        assert out.getvalue() == "1 requests would be removed.\n"
+        assert ProcessingRequest.objects.kept().count() == 1
+
+    @pytest.mark.parametrize("text", ["90", "x", "9y", "-1d"])
+    def test_a_span_is_a_number_and_a_unit(self, text: str) -> None:
+        with pytest.raises((CommandError, SystemExit)):
+            call_command("prune", f"--older-than={text}")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sweep_tells_what_it_did(settings: Any) -> None:
+    build.request(1)
+    out = io.StringIO()
+    call_command("sweep", stdout=out)
+    said = dict(line.split(": ") for line in out.getvalue().splitlines())
+    assert said["returned"] == "0"
+    assert said["leftovers"] == "0"
