@@ -59,7 +59,7 @@ def page_of(browser: Browser, width: int, scheme: Scheme = "light") -> Iterator[
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, accept_downloads=True
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     page = context.new_page()
     complaints = Complaints()
     complaints.listen(page)

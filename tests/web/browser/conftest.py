@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, Page
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from imageproc import pictures
 from tests.conftest import missing
@@ -15,6 +15,8 @@ from tests.servers.service import Service
 from tests.web.browser.chromium import BINARY, PHONE, WIDE, Scheme, chromium, page_of
 
 PICTURE_SIZE = (640, 480)
+# A busy machine may take its time; nothing here measures it.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="package")

@@ -21,7 +21,7 @@ from tests.web.browser.conftest import file
 
 VISITORS: tuple[tuple[str, int, Scheme], ...] = (("", WIDE, "light"), ("-phone", PHONE, "dark"))
 
-NAMES = ("Teapot", "Desk lamp", "Wool scarf", "Field camera", "Oak stool", "Linen shirt")
+NAME = "Postcard no. {}"
 PRODUCTS = 18
 
 
@@ -51,9 +51,9 @@ def _catalogue(origin: Origin, photos: Path) -> bytes:
         url = origin.serve(
             f"/photo-{place + 1}.jpg", files[place % len(files)], content_type="image/jpeg"
         )
-        rows.append(f"P{place + 1:03},{NAMES[place % len(NAMES)]},{url},natural")
+        rows.append(f"P{place + 1:03},{NAME.format(place + 1)},{url},natural")
     for missing in ("sold-out", "renamed"):
-        rows.append(f"P9{len(rows):02},Old {missing},{origin.url}/{missing}.jpg,natural")
+        rows.append(f"P9{len(rows):02},Postcard {missing},{origin.url}/{missing}.jpg,natural")
     return "\n".join([*rows, ""]).encode()
 
 
