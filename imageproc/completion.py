@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from imageproc import report, webhooks
@@ -14,7 +15,6 @@ from imageproc.models import ProcessingRequest, ProductImage
 from imageproc.pipeline import store
 
 log = logging.getLogger(__name__)
-HOLD_SECONDS = 30
 RETRY_SECONDS = 10
 CANCEL_BATCH = 2000
 LOST_INPUT = "The uploaded file is no longer on the storage. Upload it again."
@@ -27,7 +27,9 @@ def complete(request_id: UUID) -> bool:
     transaction that changes the state.
     """
     settled = ProcessingRequest.objects.settled().filter(id=request_id)
-    if not settled.exists() or not ProcessingRequest.objects.hold(request_id, HOLD_SECONDS):
+    if not settled.exists() or not ProcessingRequest.objects.hold(
+        request_id, settings.LEASE_SECONDS
+    ):
         return False
     # Settled and ``reopened`` as one look sees them: what is put back later shows in the latter.
     request = settled.first()
@@ -65,12 +67,12 @@ def fail(request_id: UUID, message: str) -> bool:
 
 def close_images(request_id: UUID) -> int:
     """End the open images of a request that ended before them, in batches. Images moved."""
-    if not ProcessingRequest.objects.hold(request_id, HOLD_SECONDS):
+    if not ProcessingRequest.objects.hold(request_id, settings.LEASE_SECONDS):
         return 0
     moved = 0
     while batch := _cancel_batch(request_id):
         moved += batch
-        ProcessingRequest.objects.extend(request_id, HOLD_SECONDS)
+        ProcessingRequest.objects.extend(request_id, settings.LEASE_SECONDS)
     ProcessingRequest.objects.count_cancelled(request_id)
     ProcessingRequest.objects.release(request_id)
     return moved
@@ -90,7 +92,7 @@ def _write_output(request: ProcessingRequest) -> store.Stored | Fault | None:
         return None
     except store.StoreError as error:
         return error.fault
-    held = ProcessingRequest.objects.holding(request.id, HOLD_SECONDS, chunks)
+    held = ProcessingRequest.objects.holding(request.id, settings.LEASE_SECONDS, chunks)
     crash_point("output:before")
     stored = store.put_stream(_output_key(request), held, "text/csv")
     crash_point("output:after")

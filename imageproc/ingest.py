@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from imageproc import completion, queue, sheet
@@ -24,8 +25,6 @@ from imageproc.pipeline import store
 log = logging.getLogger(__name__)
 # Products of one transaction: 2,000 rows are some 30 ms of PostgreSQL.
 CHUNK = 2000
-# An ingest whose worker died goes on after this.
-HOLD_SECONDS = 30
 # Storage did not answer: the next try.
 RETRY_SECONDS = 10
 PRODUCT_FIELDS = ("id", "request", "row_number", "serial_number", "product_name")
@@ -39,7 +38,7 @@ def ingest(request_id: UUID, stop: Callable[[], bool] = lambda: False) -> int:
     """
     if not ProcessingRequest.objects.to_ingest().free().filter(id=request_id).exists():
         return 0
-    if not ProcessingRequest.objects.hold(request_id, HOLD_SECONDS):
+    if not ProcessingRequest.objects.hold(request_id, settings.LEASE_SECONDS):
         return 0
     ProcessingRequest.objects.start(request_id)
     request = ProcessingRequest.objects.get(id=request_id)
@@ -84,7 +83,7 @@ def _write_chunk(request_id: UUID, cursor: int, chunk: Sequence[sheet.Row]) -> b
     with transaction.atomic():
         crash_point("cursor:before")
         if not ProcessingRequest.objects.advance_ingest(
-            request_id, old=cursor, new=cursor + len(chunk), seconds=HOLD_SECONDS
+            request_id, old=cursor, new=cursor + len(chunk), seconds=settings.LEASE_SECONDS
         ):
             return False
         crash_point("cursor:after")
