@@ -1,0 +1,78 @@
+"""What the service promises of its speed, each held against what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """``measured`` must be at most, or at least, ``limit``; None: not measured in this run."""
+
+    promise: str
+    measured: float | None
+    limit: float
+    at_least: bool = False
+
+    @property
+    def verdict(self) -> str:
+        if self.measured is None:
+            return "not measured"
+        kept = self.measured >= self.limit if self.at_least else self.measured <= self.limit
+        return "pass" if kept else "short"
+
+
+def of_speed(found: dict[str, Any]) -> list[Budget]:
+    """The budgets of `make bench`; ``found`` as bench.__main__ writes it."""
+    laps, other = found["laps"], found["other"]
+
+    def ratio(key: str, of: str, to: str) -> float | None:
+        return laps[of][key] / laps[to][key] if of in laps and to in laps else None
+
+    def value(key: str, lap: str) -> float | None:
+        return laps[lap][key] if lap in laps else None
+
+    overhead = None
+    if "service" in laps and "codec" in laps:
+        overhead = laps["service"]["worker_ms"] - laps["codec"]["cpu_ms"]
+    quality = other.get("quality", {})
+    better = quality["codec"] - quality["sharp"] if len(quality) == 2 else None
+    return [
+        Budget("codec: CPU an image, of sharp's", ratio("cpu_ms", "codec", "sharp"), 0.85),
+        Budget("codec: bytes, of sharp's", ratio("bytes_an_image", "codec", "sharp"), 1.0),
+        Budget("codec: SSIMULACRA2 above sharp's", better, 0.0, at_least=True),
+        Budget("images/s, of the ceiling's", ratio("rate", "service", "ceiling"), 0.85, True),
+        Budget(
+            "the same, origin 250 ms away",
+            ratio("rate", "service, far", "ceiling, far"),
+            0.85,
+            True,
+        ),
+        Budget("worker CPU an image above the codec's, ms", overhead, 8),
+        Budget("commits an image", value("commits_an_image", "service"), 0.1),
+        Budget("peak memory of a worker, MB", value("peak_mb", "service"), 300),
+        Budget("200 × 200 images/s", value("rate", "service, small"), 250, True),
+        Budget("5 images behind a large request, s", other.get("small_behind_large_s"), 5),
+        Budget("idle, percent of a core", other.get("idle_percent"), 2),
+    ]
+
+
+def of_a_million(found: dict[str, Any]) -> list[Budget]:
+    """The budgets of `make bench-million`; ``found`` as bench.million writes it."""
+    get = found.get
+    cost = None
+    if get("image_ms_at_a_million") and get("image_ms_at_ten_thousand"):
+        cost = found["image_ms_at_a_million"] / found["image_ms_at_ten_thousand"]
+    ahead = get("first_image_before_ingest_end_s")
+    return [
+        Budget("upload accepted, fully validated, s", get("accept_s"), 20),
+        Budget("peak memory of a web process, MB", get("web_peak_mb"), 200),
+        Budget("ingest, rows/s", get("ingest_rows_s"), 20_000, True),
+        Budget("first image done ahead of the ingest's end, s", ahead, 0, True),
+        Budget("status while it runs, p95, ms", get("status_p95_ms"), 30),
+        Budget("list of requests, p95, ms", get("list_p95_ms"), 200),
+        Budget("output CSV, rows/s", get("output_rows_s"), 30_000, True),
+        Budget("memory growth of the output's writer, MB", get("output_growth_mb"), 20),
+        Budget("cost of an image, of that at 10,000 rows", cost, 1.2),
+    ]
