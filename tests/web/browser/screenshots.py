@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from imageproc import pictures
 from tests.origin import Origin
@@ -69,7 +69,7 @@ def _tour(page: Page, service: Service, sheet: bytes, folder: Path, suffix: str)
     page.wait_for_load_state("networkidle")
     _shoot(page, folder / f"request{suffix}.png")
     page.locator(".gallery a").nth(1).click()
-    page.wait_for_function("document.querySelector('.compare-before')?.naturalWidth")
+    expect(page.locator(".compare-before")).to_have_js_property("complete", True)
     _shoot(page, folder / f"before-and-after{suffix}.png")
 
 

@@ -26,8 +26,7 @@ def test_the_slider_moves_by_pointer_and_by_key(page: Page, service: Service, sh
     box = page.locator("dialog [data-compare]")
     slider = box.get_by_role("slider")
     before = box.locator(".compare-before")
-    page.wait_for_function("document.querySelector('.compare-before').naturalWidth")
-    assert before.evaluate("image => image.naturalWidth") == 640
+    expect(before).to_have_js_property("naturalWidth", 640)
     shape = box.bounding_box()
     assert shape is not None
     page.mouse.click(shape["x"] + shape["width"] * 0.8, shape["y"] + shape["height"] / 2)

@@ -47,8 +47,7 @@ def test_a_chosen_file_is_checked_started_and_followed_to_its_end(
     expect(page.get_by_role("link", name="Download output CSV", exact=True)).to_be_visible()
     assert page.evaluate("window.neverReloaded") is True
     page.locator(".gallery img").last.scroll_into_view_if_needed()
-    page.wait_for_function("[...document.querySelectorAll('.gallery img')].at(-1).naturalWidth")
-    assert page.evaluate("document.querySelector('.gallery img').naturalWidth") == 640
+    expect(page.locator(".gallery img").last).to_have_js_property("naturalWidth", 640)
     assert not overflows(page)
 
 
