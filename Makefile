@@ -43,6 +43,14 @@ lint: setup ## Style, types, import laws, Django's own checks
 	$(BIN)/lint-imports
 	$(RUN) makemigrations --check --dry-run
 
+bench: setup ## Speed beside the ceiling and sharp (20 minutes); writes docs/performance.md
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,bench]'
+	@! command -v npm >/dev/null || npm ci --silent --no-audit --no-fund --prefix bench/peers
+	$(BIN)/python -m bench
+
+bench-million: setup ## A CSV of a million image URLs; writes docs/performance.md
+	$(BIN)/python -m bench.million
+
 format: setup ## Rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

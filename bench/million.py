@@ -67,14 +67,17 @@ def _ingested(real: Ground, sheet: Path) -> dict[str, Any]:
                 timeout=600,
             )
         accept = time.monotonic() - started
-        web_peak = usage.peak_rss_mb("gunicorn") or _web_peak(real)
+        accept_cpu = usage.cpu("service") - usage.cpu("service", WORKER)
+        web_peak = _web_peak(real)
         assert answer.status_code == 202, answer.text
         request_id = answer.json()["requestId"]
         print(f"accepted in {accept:.1f} s", file=sys.stderr)
+        before = usage.cpu("service", "control.worker")
         asked = _ask_until_ingested(real, request_id)
+    ingest_cpu = usage.cpu("service", "control.worker") - before
     with psycopg.connect(service.env["DATABASE_URL"]) as connection:
         row = connection.execute(
-            "SELECT r.total_products / extract(epoch FROM r.ingested_at - r.started_at),"
+            "SELECT r.total_products, extract(epoch FROM r.ingested_at - r.started_at),"
             " extract(epoch FROM r.ingested_at - (SELECT min(finished_at) FROM"
             "  imageproc_productimage WHERE request_id = r.id AND finished_at IS NOT NULL))"
             " FROM imageproc_processingrequest r WHERE id = %s",
@@ -84,9 +87,11 @@ def _ingested(real: Ground, sheet: Path) -> dict[str, Any]:
     return {
         "request_id": request_id,
         "accept_s": accept,
+        "accept_cpu_s": accept_cpu,
         "web_peak_mb": web_peak,
-        "ingest_rows_s": float(row[0]),
-        "first_image_before_ingest_end_s": float(row[1]),
+        "ingest_rows_s": float(row[0] / row[1]),
+        "ingest_rows_cpu_s": float(row[0]) / ingest_cpu,
+        "first_image_before_ingest_end_s": float(row[2]),
         **asked,
     }
 

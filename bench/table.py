@@ -23,8 +23,8 @@ SPEED = """
 ## Side by side
 
 The **ceiling** fetches and compresses and does nothing else, in as many processes as the service
-has workers. The **service** runs on PostgreSQL with fsync, an S3 server (SeaweedFS) and a local origin,
-all of them on the same cores: its images/s pay for the database, the storage server and the origin.
+has workers. The **service** runs on PostgreSQL with fsync, an S3 server (SeaweedFS) and a local
+origin, all of them on the same cores: its images/s pay for all of these.
 """
 
 
