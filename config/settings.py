@@ -251,12 +251,13 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
     },
 }
 # The look of the admin (django-unfold) is built on Alpine.js, which compiles the expressions of its
-# attributes, and on styles within the page. No script within the page runs there either.
+# attributes, and on styles within the page. No script within the page runs there either. An image's
+# page shows it as it is at its host.
 ADMIN_CONTENT_SECURITY_POLICY: dict[str, Any] = {
     **CONTENT_SECURITY_POLICY["DIRECTIVES"],
     "script-src": ["'self'", "'unsafe-eval'"],
     "style-src": ["'self'", "'unsafe-inline'"],
-    "img-src": [*_IMAGE_SOURCES, "data:"],
+    "img-src": [*_IMAGE_SOURCES, "data:", "http:", "https:"],
 }
 # Swagger UI draws with styles of its own and pictures of its own.
 DOCS_CONTENT_SECURITY_POLICY: dict[str, Any] = {
