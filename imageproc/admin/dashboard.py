@@ -15,6 +15,11 @@ from imageproc.models import ProductImage, Switch, WebhookDelivery
 from imageproc.report import fleet
 
 GREEN, RED, BLUE = "#16a34a", "#dc2626", "#2563eb"
+CHART_OPTIONS = {
+    "aspectRatio": 4,
+    "elements": {"point": {"radius": 0}},
+    "plugins": {"legend": {"display": True, "align": "end"}},
+}
 HOURS, STEP_MINUTES = 24, 15
 
 
@@ -29,7 +34,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "switches": _switches() if request.user.has_perm(OPERATE) else [],
         "images_chart": _images_chart(points),
         "bytes_chart": _bytes_chart(points),
-        "chart_options": json.dumps({"plugins": {"legend": {"display": True, "align": "end"}}}),
+        "chart_options": json.dumps(CHART_OPTIONS),
     }
     return context
 
