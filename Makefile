@@ -42,6 +42,10 @@ lint: setup ## Style, types, import laws, Django's own checks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(RUN) makemigrations --check --dry-run
+	ENV_FILE=/dev/null SECRET_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
+	ALLOWED_HOSTS=images.example.com PUBLIC_URL=https://images.example.com NUM_PROXIES=1 \
+	REDIS_URL=redis://redis:6379/0 S3_BUCKET=images \
+	$(RUN) check --deploy --fail-level WARNING
 
 bench: setup ## Speed beside the ceiling and sharp (20 minutes); writes docs/performance.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,bench]'

@@ -24,7 +24,8 @@ _ORDINARY = re.compile(
     r"(https?://[a-z0-9.\-]+(?::[0-9]+)?)[/?][a-zA-Z0-9\-._~:/?#@!$&'()*+,;=%]*",
 )
 _HOST = re.compile(r"https?://(\[[^\]]*\]|[^/?#:]*)")
-_PARTS = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+# ASCII: "ſ" is no s.
+_PARTS = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL | re.ASCII)
 # C0, DEL, C1, and the invisible ones that come along when a link is copied.
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 _SPACE = re.compile(r"\s")
