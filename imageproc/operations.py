@@ -22,6 +22,7 @@ from imageproc.models import (
     WebhookDelivery,
 )
 from imageproc.models.image import ImageQuerySet
+from imageproc.pipeline import store
 
 NIL = UUID(int=0)
 # Images of one transaction.
@@ -152,3 +153,8 @@ def _put_back(request_id: UUID, images: Sequence[ProductImage]) -> bool:
         for (code, host), count in sorted(tallies.items()):
             FailureTally.objects.take_back(request_id, code, host, count)
     return reopened
+
+
+def prepare_storage() -> bool:
+    """Make the bucket or folder where it is missing; whether it was. Raises StoreError."""
+    return store.prepare()

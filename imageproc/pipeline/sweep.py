@@ -24,7 +24,7 @@ from imageproc.models import (
     WebhookDelivery,
 )
 from imageproc.models.image import MAX_LOSSES, ImageQuerySet
-from imageproc.pipeline import blackbox, record
+from imageproc.pipeline import blackbox, record, store
 from imageproc.pipeline.claim import has_due, has_suspects
 
 log = logging.getLogger(__name__)
@@ -91,6 +91,12 @@ def _return_wreck(wreck: blackbox.Record) -> int:
 
     held = ProductImage.objects.filter(lease_id__in=wreck.leases, status=ImageStatus.PROCESSING)
     return _return_all(held, blames)
+
+
+def remove_leftovers() -> int:
+    """Remove what killed writes left on the storage a day ago or before. How many; walks all of
+    it, so it is for `manage.py sweep` and not for every tick."""
+    return store.sweep_leftovers()
 
 
 def return_expired() -> int:

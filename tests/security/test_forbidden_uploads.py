@@ -19,7 +19,7 @@ NO_TEXT = {"", "http://public.example/\ud800"}
 PLAIN = {
     "http://public.example\u00ad/": "http://public.example/",
     "http://ⓟublic.example/": "http://public.example/",
-    "http://public.example:00080/": "http://public.example/",
+    "http://public.example:00080/": "http://public.example:80/",
     "http://public.example/\u2028": "http://public.example/",  # of a webhook only
 }
 EACH = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -101,7 +102,7 @@ def test_a_scope_opens_its_part(scope: str, method: str, path: str, code: int) -
     ],
 )
 def test_without_a_key_only_from_this_machine(
-    extra: dict[str, str], code: int, settings: Settings
+    extra: dict[str, Any], code: int, settings: Settings
 ) -> None:
     settings.API_ANONYMOUS = True
     assert Client().get("/api/requests", **extra).status_code == code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -169,13 +170,8 @@ class Unread(io.BytesIO):
 
 
 def long_body(path: str, length: int, content_type: str = "text/csv") -> tuple[int, str]:
-    answer = Client().generic(
-        "POST",
-        path,
-        b"",
-        content_type=content_type,
-        **{"CONTENT_LENGTH": str(length), "wsgi.input": Unread()},
-    )
+    environ: dict[str, Any] = {"CONTENT_LENGTH": str(length), "wsgi.input": Unread()}
+    answer = Client().generic("POST", path, b"", content_type=content_type, **environ)
     kind = answer["Content-Type"].partition(";")[0]
     return answer.status_code, kind
 

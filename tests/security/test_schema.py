@@ -61,7 +61,7 @@ def test_no_operation_breaks_or_answers_what_it_does_not_document(document: Any,
 
         @SOME
         @given(case=operation.as_strategy())
-        def call(case: schemathesis.Case) -> None:
+        def call(case: schemathesis.Case[Any]) -> None:
             answer = case.call(headers={"Authorization": f"Bearer {key}"})
             seen.add(answer.status_code)
             case.validate_response(answer, checks=CHECKS)

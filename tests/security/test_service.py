@@ -1,4 +1,4 @@
-"""The real service, with keys, under hostile input: what is refused, what it costs, what is said."""
+"""The real service, with keys, under hostile input: what it refuses, costs and says."""
 
 from __future__ import annotations
 

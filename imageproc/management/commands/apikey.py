@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, time
 from typing import Any
 
@@ -33,7 +34,12 @@ class Command(BaseCommand):
         revoke.add_argument("key", help="its id or prefix, as `list` shows them")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        {"create": self._create, "list": self._list, "revoke": self._revoke}[action](**options)
+        actions: dict[str, Callable[..., None]] = {
+            "create": self._create,
+            "list": self._list,
+            "revoke": self._revoke,
+        }
+        actions[action](**options)
 
     def _create(
         self,

@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from imageproc.pipeline import store
+from imageproc import operations
+from imageproc.report import StoreError
 
 
 class Command(BaseCommand):
@@ -16,7 +17,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=options["verbosity"])
         try:
-            made = store.prepare()
-        except store.StoreError as error:
+            made = operations.prepare_storage()
+        except StoreError as error:
             raise CommandError(f"The storage cannot be used: {error}") from error
         self.stdout.write("The storage is new." if made else "The storage is there.")

@@ -4,12 +4,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from imageproc.pipeline import store, sweep
+from imageproc.pipeline import sweep
 
 
 class Command(BaseCommand):
     help = "Return expired leases, put back lost tasks, remove what killed writes left behind."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for name, count in {**sweep.sweep(), "leftovers": store.sweep_leftovers()}.items():
+        for name, count in {**sweep.sweep(), "leftovers": sweep.remove_leftovers()}.items():
             self.stdout.write(f"{name}: {count}")
