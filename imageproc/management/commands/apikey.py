@@ -34,12 +34,12 @@ class Command(BaseCommand):
         revoke.add_argument("key", help="its id or prefix, as `list` shows them")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        actions: dict[str, Callable[..., None]] = {
+        do: dict[str, Callable[..., None]] = {
             "create": self._create,
             "list": self._list,
             "revoke": self._revoke,
         }
-        actions[action](**options)
+        do[action](**options)
 
     def _create(
         self,
