@@ -23,7 +23,7 @@ import psycopg
 import requests
 
 from bench import inputs, table
-from bench.__main__ import WORKERS, conditions
+from bench.__main__ import WORKERS, conditions, warm_up
 from bench.ground import Ground, ground
 from bench.output import output_speed
 from bench.service import WORKER
@@ -39,6 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     found = conditions() | {"rows": options.rows}
     with ground(WORKERS) as real, tempfile.TemporaryDirectory() as folder:
+        warm_up(real)
         names = list(inputs.small_pictures())
         sheet = Path(folder) / "million.csv"
         small = inputs.sheet_of(inputs.urls(real.near.url, names, REFERENCE_ROWS))
