@@ -66,8 +66,9 @@ def test_a_disk_that_takes_nothing(
         ground.close()
 
 
+@LONG
 @pytest.mark.parametrize("jump", ["+1d", "-1d"])
-@pytest.mark.parametrize("images", [60, pytest.param(400, marks=LONG)], ids=["short", "long"])
+@pytest.mark.parametrize("images", [400])
 def test_the_clock_jumps(
     postgres: Postgres, ledger: Ledger, tmp_path: Path, jump: str, images: int
 ) -> None:
