@@ -42,7 +42,7 @@ def write_page() -> None:
 
 def keep(name: str, found: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=2, sort_keys=True) + "\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n")
 
 
 def _read(name: str) -> dict[str, Any] | None:
