@@ -37,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.smoke:
         options.rounds, options.images = 1, 4
-    found = conditions()
+    found = conditions() | {"rounds": options.rounds, "images": options.images}
     with ground(WORKERS) as real:
         warm_up(real)
         laps = _rounds(real, options.rounds, options.images)

@@ -51,9 +51,10 @@ def _read(name: str) -> dict[str, Any] | None:
 
 
 def _conditions(found: dict[str, Any]) -> str:
+    rounds = f" Rounds: {found['rounds']}." if "rounds" in found else ""
     return (
         f"{found['machine']}, {found['cores']} cores, {found['at']}; load average "
-        f"{found['load_before']:.1f} before and {found['load_after']:.1f} after the run.\n"
+        f"{found['load_before']:.1f} before and {found['load_after']:.1f} after the run.{rounds}\n"
     )
 
 
