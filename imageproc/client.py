@@ -10,6 +10,8 @@ from django.http import HttpRequest
 
 # What one subscriber is given: counting single IPv6 addresses would count nothing (RFC 6177).
 V6_PREFIX = 64
+# No peer at all: a call from inside the process.
+UNKNOWN = "unknown"
 
 
 def address_of(request: HttpRequest) -> str:
@@ -21,7 +23,13 @@ def address_of(request: HttpRequest) -> str:
     address = _forwarded(request) or _peer(request)
     if isinstance(address, IPv6Address):
         return str(ipaddress.ip_network((address, V6_PREFIX), strict=False).network_address)
-    return str(address or "unknown")
+    return str(address or UNKNOWN)
+
+
+def known_address_of(request: HttpRequest) -> str | None:
+    """``address_of``, or None where there is none: for a database's column of addresses."""
+    address = address_of(request)
+    return None if address == UNKNOWN else address
 
 
 def may_be_anonymous(request: HttpRequest) -> bool:
