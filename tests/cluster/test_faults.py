@@ -32,7 +32,7 @@ class TestKilledWorkers:
         wait_for(lambda: cluster.queued() == 0)
 
     def test_a_task_that_kills_its_process_is_given_up(self, tree: Make, tmp_path: Path) -> None:
-        cluster = one(tree, LEASE_SECONDS=1)
+        cluster = one(tree)
         for task in ("die", "leave"):
             cluster.enqueue(task, tmp_path / task)
         cluster.runs_a_task()  # others do not wait for them

@@ -163,6 +163,7 @@ class TestProcesses:
             [sys.executable, "-c", f"import django; django.setup()\n{code}"],
             env={
                 **os.environ,
+                "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3",
                 "DATA_DIR": str(folder),
             },
             cwd=MANAGE.parent,

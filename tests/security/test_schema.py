@@ -38,7 +38,7 @@ SOME = hypothesis_settings(
 
 
 @pytest.fixture
-def document(db: None, settings: Settings) -> Any:
+def document(transactional_db: None, settings: Settings) -> Any:
     settings.API_ANONYMOUS = False
     for name in ("CALLS_PER_MINUTE_ADDRESS", "CALLS_PER_MINUTE_KEY", "UPLOADS_PER_MINUTE_KEY"):
         setattr(settings, name, 0)

@@ -26,10 +26,12 @@ class Service(Server):
     def __init__(self, *origin_ports: int, env: Mapping[str, str] | None = None) -> None:
         super().__init__()
         [self.port] = free_ports(1)
-        self.env: dict[str, str] = os.environ | {
+        # Not the test process's own database: two services on one would do each other's work.
+        self.env: dict[str, str] = {
+            **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
             "DATA_DIR": str(self.folder / "data"),
             "OUTBOUND_ALLOW_CIDRS": "127.0.0.0/8",
-            "OUTBOUND_ALLOW_PORTS": ",".join(map(str, origin_ports)),
+            "OUTBOUND_ALLOW_PORTS": ",".join(map(str, (80, 443, *origin_ports))),
             "WORKERS": "2",
             **(env or {}),
         }
