@@ -27,13 +27,13 @@ def photos() -> dict[str, bytes]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def files_service(origin_server: Origin) -> Iterator[Service]:
     """On SQLite and files: what a laptop has."""
     yield from _running(Service(origin_server.port))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def production_service(
     origin_server: Origin, _postgres: Postgres, _seaweed: Seaweed
 ) -> Iterator[Service]:

@@ -294,9 +294,10 @@ def test_post_never_meets_a_kept_alive_connection(
     origin: Origin, policy: Policy, limits: Limits
 ) -> None:
     _body(fetch(origin.serve("/ok"), limits, policy))
+    before = origin.connections
     for _ in range(2):
         assert isinstance(post(f"{origin.url}/ok", b"{}", {}, 5, policy), Answer)
-    assert origin.connections == 3
+    assert origin.connections == before + 2
 
 
 # --- The origin as a process ----------------------------------------------------------------------
