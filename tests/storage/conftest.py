@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
+from collections import deque
 from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +15,7 @@ import pytest
 from botocore.config import Config
 from django.test import override_settings
 
+from tests.servers.process import HOST
 from tests.servers.rclone import Rclone
 from tests.servers.s3 import Bucket
 from tests.servers.seaweed import Seaweed
@@ -41,6 +47,63 @@ def s3_storages(bucket: Bucket, **options: Any) -> dict[str, Any]:
 def file_storages(folder: Path) -> dict[str, Any]:
     backend = "imageproc.pipeline.store.AtomicFileStorage"
     return {"default": {"BACKEND": backend, "OPTIONS": {"location": str(folder)}}}
+
+
+class StubS3:
+    """An endpoint that answers PUTs as it is told, and keeps nothing but what it was sent."""
+
+    def __init__(self) -> None:
+        self.puts: list[tuple[str, dict[str, str], bytes]] = []
+        self._answers: deque[tuple[int, bytes]] = deque()
+        self._server = ThreadingHTTPServer((HOST, 0), partial(_StubHandler, self))
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def bucket(self) -> Bucket:
+        return Bucket("b", f"http://{HOST}:{self._server.server_port}")
+
+    def will(self, status: int, kept: bytes) -> None:
+        """Answer the next PUT so, as if ``kept`` had been stored; 0 breaks the connection."""
+        self._answers.append((status, kept))
+
+    def take(self, handler: BaseHTTPRequestHandler) -> None:
+        body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        self.puts.append((handler.path, dict(handler.headers.items()), body))
+        status, kept = self._answers.popleft()
+        if not status:
+            handler.close_connection = True
+            return
+        handler.send_response(status)
+        handler.send_header("ETag", f'"{hashlib.md5(kept, usedforsecurity=False).hexdigest()}"')
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _StubHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, stub: StubS3, *args: Any) -> None:
+        self.stub = stub
+        super().__init__(*args)
+
+    def do_PUT(self) -> None:
+        self.stub.take(self)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def stub() -> Iterator[StubS3]:
+    server = StubS3()
+    with override_settings(STORAGES=s3_storages(server.bucket)):
+        yield server
+    server.close()
 
 
 @pytest.fixture

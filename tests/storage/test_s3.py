@@ -15,7 +15,7 @@ from imageproc.pipeline.store import Stored
 from tests.servers.process import HOST, free_ports
 from tests.servers.rclone import Rclone
 from tests.servers.s3 import Bucket
-from tests.storage.conftest import s3_storages
+from tests.storage.conftest import StubS3, s3_storages
 
 MB = 1024 * 1024
 
@@ -34,42 +34,82 @@ def test_headers_of_the_object(on_seaweed: Bucket) -> None:
     assert head["ContentLength"] == 9 * MB
 
 
-def test_a_small_put_is_one_request(on_seaweed: Bucket) -> None:
-    store.put("r1/warm-up", b"1", "image/jpeg")
-    sent: list[str] = []
-
-    def note(request: Any, **_: Any) -> None:
-        sent.append(request.method)
-
-    _client().meta.events.register("before-send.s3", note)
-    store.put("r1/a", b"1" * 20_000, "image/jpeg")
-    assert sent == ["PUT"]
+def test_a_small_put_goes_past_the_clients_machinery(on_seaweed: Bucket) -> None:
+    sent = _sent_by_the_client()
+    assert isinstance(store.put("r1/a", b"1" * 20_000, "image/jpeg"), Stored)
+    assert sent == []
+    assert store.size("r1/a") == 20_000
 
 
-def test_bytes_damaged_on_the_way_are_refused(on_seaweed: Bucket) -> None:
+def test_a_small_put_is_one_request(stub: StubS3) -> None:
+    stub.will(200, b"picture")
+    assert isinstance(store.put("r1/ü chair.jpg", b"picture", "image/jpeg"), Stored)
+    [[path, headers, body]] = stub.puts
+    assert path.startswith("/b/r1/%C3%BC%20chair.jpg?X-Amz-Algorithm=AWS4-HMAC-SHA256&")
+    assert headers["Content-MD5"] == "VFb8VMdKKXzplJmMKHOzcA=="
+    assert headers["Content-Type"] == "image/jpeg"
+    assert headers["Cache-Control"] == store.IMMUTABLE
+    assert body == b"picture"
+
+
+@pytest.mark.parametrize("first", [503, 403, 307, 0])
+def test_the_client_tries_what_did_not_go_well(stub: StubS3, first: int) -> None:
+    stub.will(first, b"picture")
+    stub.will(200, b"picture")
+    assert isinstance(store.put("r1/a", b"picture", "image/jpeg"), Stored)
+    assert [body for _, _, body in stub.puts] == [b"picture", b"picture"]
+    assert "X-Amz-Signature" in stub.puts[0][0]
+    assert "X-Amz-Signature" not in stub.puts[1][0]
+
+
+def test_a_server_that_kept_something_else_is_found_out(stub: StubS3) -> None:
+    stub.will(200, b"other")
+    stub.will(200, b"other")
+    assert store.put("r1/a", b"1", "image/jpeg") == STORAGE_FAILED.because("mismatch: ETag")
+    assert len(stub.puts) == 2
+
+
+def test_a_proxy_of_the_environment_is_left_to_the_client(
+    stub: StubS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = f"http://{HOST}:{free_ports(1)[0]}"
+    monkeypatch.setenv("http_proxy", nobody)
+    monkeypatch.delenv("no_proxy", raising=False)
+    refused = STORAGE_FAILED.because("ProxyConnectionError")
+    assert store.put("r1/a", b"1", "image/jpeg") == refused
+    assert stub.puts == []
+
+
+def test_bytes_damaged_on_the_way_are_refused(
+    on_seaweed: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urlopen, answers = _objects()._directly._pool.urlopen, []
+
+    def damaged(method: str, url: str, body: bytes, *args: Any, **options: Any) -> Any:
+        answer = urlopen(method, url, b"Picture", *args, **options)
+        answers.append(answer.status)
+        return answer
+
+    monkeypatch.setattr(_objects()._directly._pool, "urlopen", damaged)
+    assert isinstance(store.put("r1/a", b"picture", "image/jpeg"), Stored)
+    assert answers == [400]
+    assert store.read_range("r1/a", 0, 9) == b"picture"  # the client's
+
+
+def test_bytes_damaged_on_the_clients_way_are_refused(
+    on_seaweed: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Damaged before the signature, so that only the Content-MD5 can tell."""
-    store.put("r1/warm-up", b"1", "image/jpeg")
+    monkeypatch.setattr(_objects(), "_directly", lambda *_: False)
 
     def damage(request: Any, **_: Any) -> None:
         request.data = b"Picture"
 
-    events = _client().meta.events
-    events.register("before-sign.s3.PutObject", damage)
+    _objects().client.meta.events.register("before-sign.s3.PutObject", damage)
     assert store.put("r1/a", b"picture", "image/jpeg") == STORAGE_FAILED.because(
         "PutObject: BadDigest"
     )
-    events.unregister("before-sign.s3.PutObject", damage)
     assert store.exists("r1/a") is False
-
-
-def test_a_server_that_kept_something_else_is_found_out(on_seaweed: Bucket) -> None:
-    store.put("r1/warm-up", b"1", "image/jpeg")
-
-    def lie(parsed: dict[str, Any], **_: Any) -> None:
-        parsed["ETag"] = f'"{"0" * 32}"'
-
-    _client().meta.events.register("after-call.s3.PutObject", lie)
-    assert store.put("r1/a", b"1", "image/jpeg") == STORAGE_FAILED.because("mismatch: ETag")
 
 
 @pytest.mark.parametrize(
@@ -182,13 +222,14 @@ def test_an_abandoned_upload_is_swept(on_seaweed: Bucket) -> None:
 
 def test_all_threads_share_one_client(on_seaweed: Bucket) -> None:
     clients: list[Any] = []
-    threads = [threading.Thread(target=lambda: clients.append(_client())) for _ in range(32)]
+    note = lambda: clients.append(_objects().client)  # noqa: E731
+    threads = [threading.Thread(target=note) for _ in range(32)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(clients) == 32
-    assert {id(client) for client in clients} == {id(_client())}
+    assert {id(client) for client in clients} == {id(_objects().client)}
 
 
 def test_the_address_on_the_cdn(bucket: Bucket) -> None:
@@ -199,6 +240,12 @@ def test_the_address_on_the_cdn(bucket: Bucket) -> None:
         assert store.public_url("r1/a.jpg") is None
 
 
-def _client() -> Any:
-    objects: Any = store._objects()
-    return objects.client
+def _objects() -> Any:
+    return store._objects()
+
+
+def _sent_by_the_client() -> list[str]:
+    sent: list[str] = []
+    events = _objects().client.meta.events
+    events.register("before-send.s3", lambda request, **_: sent.append(request.url))
+    return sent

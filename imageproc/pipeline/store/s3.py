@@ -1,9 +1,9 @@
 """Objects on S3, by the client that django-storages sets up.
 
-Straight ``put_object`` and ``upload_part``: no look before the write (S3 replaces a whole object
-at once), no transfer manager for bodies of some kilobytes, and a Content-MD5 on each, by which the
-server refuses a body that did not arrive as it was sent. botocore then leaves out its own CRC, and
-over TLS the SHA-256 of the body as well.
+Straight PUTs (``direct``, then ``put_object``) and ``upload_part``: no look before the write (S3
+replaces a whole object at once), no transfer manager for bodies of some kilobytes, and a
+Content-MD5 on each, by which the server refuses a body that did not arrive as it was sent.
+botocore then leaves out its own CRC, and over TLS the SHA-256 of the body as well.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from imageproc.pipeline.store.direct import DirectPut
 from imageproc.pipeline.store.stored import MismatchError, Stored, raising_store_errors
 
 if TYPE_CHECKING:
@@ -47,9 +48,17 @@ class S3Objects:
         self.bucket: str = storage.bucket_name
         # A copy has no connections yet: the original's may come from the process that forked us.
         self.client: S3Client = copy.copy(storage).connection.meta.client
+        self._directly = DirectPut(self.client, self.bucket)
 
     def put(self, key: str, data: bytes, content_type: str, cache_control: str) -> Stored:
         md5 = _md5(data)
+        if not self._directly(key, data, md5, content_type, cache_control):
+            self._put_by_client(key, data, md5, content_type, cache_control)
+        return Stored(key, len(data), hashlib.sha256(data).hexdigest())
+
+    def _put_by_client(
+        self, key: str, data: bytes, md5: bytes, content_type: str, cache_control: str
+    ) -> None:
         answer = self.client.put_object(
             Bucket=self.bucket,
             Key=key,
@@ -59,7 +68,6 @@ class S3Objects:
             CacheControl=cache_control,
         )
         _check_etag(answer, md5)
-        return Stored(key, len(data), hashlib.sha256(data).hexdigest())
 
     def put_stream(
         self, key: str, chunks: Iterable[bytes], content_type: str, cache_control: str
