@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -31,7 +31,7 @@ class DirectPut:
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client, self._bucket = client, bucket
         url = urlsplit(self._sign({"Key": "x"}))
-        config = client.meta.config
+        config: Any = client.meta.config
         trusted = {"ca_certs": os.environ.get("AWS_CA_BUNDLE") or certifi.where()}
         self._pool = urllib3.connection_from_url(
             f"{url.scheme}://{url.netloc}",
