@@ -135,6 +135,11 @@ WORKER_DIED = _permanent(
     "Processing this image stopped the worker three times.",
     "Save it again as an ordinary JPEG or PNG.",
 )
+INGEST_DIED = _permanent(
+    "ingest_died",
+    "Reading this file stopped the worker three times.",
+    "Save it again as CSV, or upload it in smaller parts.",
+)
 INTERNAL = _transient("internal", "Something went wrong on our side.")
 CANCELLED = _permanent("cancelled", "The request was cancelled before this image was done.")
 

@@ -17,16 +17,21 @@ from django.db import transaction
 
 from imageproc import completion, queue, sheet
 from imageproc.crashpoints import crash_point
+from imageproc.faults import INGEST_DIED
 from imageproc.models import ProcessingRequest, Product, ProductImage
 from imageproc.models.bulk import insert_rows
 from imageproc.models.ids import uuid7
+from imageproc.models.request import MAX_INGEST_ATTEMPTS
 from imageproc.pipeline import store
+from imageproc.pipeline.patience import AWAY, Patience
 
 log = logging.getLogger(__name__)
 # Products of one transaction: 2,000 rows are some 30 ms of PostgreSQL.
 CHUNK = 2000
 # Storage did not answer: the next try.
 RETRY_SECONDS = 10
+# The database did not answer: how long to wait for it.
+OUTAGE_SECONDS = 220
 PRODUCT_FIELDS = ("id", "request", "row_number", "serial_number", "product_name")
 IMAGE_FIELDS = ("id", "product", "request", "position", "input_url", "host")
 
@@ -36,25 +41,39 @@ def ingest(request_id: UUID, stop: Callable[[], bool] = lambda: False) -> int:
 
     ``stop()`` tells that the worker is to end: the cursor stays, the hold is released.
     """
-    if not ProcessingRequest.objects.to_ingest().free().filter(id=request_id).exists():
-        return 0
-    if not ProcessingRequest.objects.hold(request_id, settings.LEASE_SECONDS):
+    if not ProcessingRequest.objects.begin_ingest(request_id, settings.LEASE_SECONDS):
         return 0
     ProcessingRequest.objects.start(request_id)
     request = ProcessingRequest.objects.get(id=request_id)
+    if request.ingest_attempts > MAX_INGEST_ATTEMPTS:
+        return _give_up(request_id, INGEST_DIED.sentence)
     try:
         written = _read_and_write(request, stop)
     except (FileNotFoundError, sheet.SheetChangedError):
-        log.exception("the stored CSV is gone", extra={"request_id": str(request_id)})
-        completion.fail(request_id, completion.LOST_INPUT)
-        return 0
-    except store.StoreError as error:
-        log.warning("ingest postponed: %s", error, extra={"request_id": str(request_id)})
-        ProcessingRequest.objects.extend(request_id, RETRY_SECONDS)
-        return 0
-    ProcessingRequest.objects.finish_ingest(request_id)
-    ProcessingRequest.objects.release(request_id)
+        return _give_up(request_id, completion.LOST_INPUT)
+    except (store.StoreError, *AWAY) as error:
+        return _postpone(request_id, error)
+    if not ProcessingRequest.objects.finish_ingest(request_id):
+        ProcessingRequest.objects.pause_ingest(request_id, 0)
     return written
+
+
+def _give_up(request_id: UUID, sentence: str) -> int:
+    log.error(
+        "ingest given up: %s",
+        sentence,
+        extra={"request_id": str(request_id)},
+    )
+    completion.fail(request_id, sentence)
+    return 0
+
+
+def _postpone(request_id: UUID, error: Exception) -> int:
+    """Our own outage, which is no fault of the file: the attempt does not count."""
+    log.warning("ingest postponed: %s", error, extra={"request_id": str(request_id)})
+    pause = ProcessingRequest.objects.pause_ingest
+    Patience(OUTAGE_SECONDS)(lambda: pause(request_id, RETRY_SECONDS))
+    return 0
 
 
 def _read_and_write(request: ProcessingRequest, stop: Callable[[], bool]) -> int:
@@ -79,7 +98,7 @@ def _write_rows(
 def _write_chunk(request_id: UUID, cursor: int, chunk: Sequence[sheet.Row]) -> bool:
     """One transaction: the cursor and the rows behind it. False when the cursor had moved."""
     products, images = _rows_of(request_id, cursor, chunk)
-    crash_point("ingest:before")
+    crash_point("ingest:before", chunk[0].product_name)
     with transaction.atomic():
         crash_point("cursor:before")
         if not ProcessingRequest.objects.advance_ingest(

@@ -26,6 +26,8 @@ class RequestStatus(models.TextChoices):
     CANCELLED = "CANCELLED"
 
 
+# An ingest that stopped its worker this often, at the same place, is not tried again.
+MAX_INGEST_ATTEMPTS = 3
 # Longer than a worker can have an image in hand.
 REMAINS_SECONDS = 600
 FINAL = (RequestStatus.COMPLETED, RequestStatus.FAILED, RequestStatus.CANCELLED)
@@ -121,11 +123,27 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
             == 1
         )
 
+    def begin_ingest(self, request_id: UUID, seconds: float) -> bool:
+        """Hold the request for its ingest, the attempt counted before it is made."""
+        free = self.to_ingest().free().filter(id=request_id)
+        until = Now() + timedelta(seconds=seconds)
+        return free.update(lease_until=until, ingest_attempts=F("ingest_attempts") + 1) == 1
+
     def advance_ingest(self, request_id: UUID, *, old: int, new: int, seconds: float) -> bool:
-        """Move the cursor of the ingest; False when another moved it, or the request ended."""
+        """Move the cursor of the ingest; False when another moved it, or the request ended.
+
+        What moves is not stuck: its attempts are counted from here again.
+        """
         here = self.filter(id=request_id, status=RequestStatus.PROCESSING, ingested_products=old)
-        return (
-            here.update(ingested_products=new, lease_until=Now() + timedelta(seconds=seconds)) == 1
+        until = Now() + timedelta(seconds=seconds)
+        return here.update(ingested_products=new, lease_until=until, ingest_attempts=1) == 1
+
+    def pause_ingest(self, request_id: UUID, seconds: float) -> None:
+        """An attempt that ended in good order before the file did: it does not count. The next one
+        comes in ``seconds``."""
+        self.filter(id=request_id, ingest_attempts__gt=0).update(
+            lease_until=Now() + timedelta(seconds=seconds),
+            ingest_attempts=F("ingest_attempts") - 1,
         )
 
     def finish_ingest(self, request_id: UUID) -> bool:
@@ -249,6 +267,8 @@ class ProcessingRequest(models.Model):
     total_products = models.PositiveIntegerField()
     total_images = models.PositiveIntegerField()
     ingested_products = models.PositiveIntegerField(default=0)
+    # Attempts at the chunk behind the cursor, the present one included.
+    ingest_attempts = models.PositiveSmallIntegerField(default=0)
     completed_images = models.PositiveIntegerField(default=0)
     failed_images = models.PositiveIntegerField(default=0)
     cancelled_images = models.PositiveIntegerField(default=0)
