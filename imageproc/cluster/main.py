@@ -12,7 +12,14 @@ import time
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import Error, close_old_connections, connection, connections
+from django.db import (
+    Error,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    connections,
+)
 from django.utils.module_loading import import_string
 from django_q.conf import Conf
 
@@ -113,6 +120,10 @@ def _every(seconds: float, name: str, call: Callable[[], object]) -> None:
                 close_old_connections()
                 call()
                 failures = 0
+            except (OperationalError, InterfaceError) as error:  # the database is away
+                failures += 1
+                logger.warning("%s failed %s times in a row: %s", name, failures, error)
+                connection.close()
             except Exception:
                 failures += 1
                 logger.exception("%s failed %s times in a row", name, failures)

@@ -73,3 +73,31 @@ def test_a_child_that_never_starts_ends_the_whole(tree: Make) -> None:
     assert up.wait(120) == 1
     assert up.processes() == []
     assert "web server ended (1) 6 times in a row, giving up" in up.log.read_text()
+
+
+DOWN = "postgresql://postgres@127.0.0.1:1/none"
+
+
+@pytest.mark.parametrize("command", ["up", "prepare"])
+def test_a_database_that_is_away_is_said_in_one_sentence(tree: Make, command: str) -> None:
+    address = [f"127.0.0.1:{free_port()}"] if command == "up" else []
+    done = run(command, *address, env=tree(DATABASE_URL=DOWN).env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("CommandError: The database does not answer: ")
+    assert line.endswith(" Start it, or set DATABASE_URL to where it is.")
+
+
+def test_workers_wait_for_a_database_that_is_away(tree: Make) -> None:
+    """They start, say why nothing happens, and go on when it is there; they stop when asked."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    away = f"postgresql://postgres@127.0.0.1:{port}/none"
+    workers = tree("worker", DATABASE_URL=away).start(12)
+    wait_for(lambda: "The queue cannot be read, trying again" in workers.log.read_text())
+    wait_for(lambda: "keeper failed 1 times in a row: connection" in workers.log.read_text())
+    assert "Traceback" not in workers.log.read_text()
+    workers.signal(TERM)
+    assert workers.wait() == 0
+    assert workers.processes() == []

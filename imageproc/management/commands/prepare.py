@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from imageproc import operations
+from imageproc.management.database import migrate
 from imageproc.report import StoreError
 
 
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = "Migrate the database and make the storage's bucket where it is missing."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        call_command("migrate", interactive=False, verbosity=options["verbosity"])
+        migrate(options["verbosity"])
         try:
             made = operations.prepare_storage()
         except StoreError as error:

@@ -13,6 +13,7 @@ from django.http.request import split_domain_port
 
 from imageproc.cluster.supervisor import Program, Supervisor
 from imageproc.management.commands.worker import clusters, grace
+from imageproc.management.database import migrate
 
 
 class Command(BaseCommand):
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         _refuse_open_door(host)
         listener = _listen(host, port)
         _open_to_itself(listener)
-        call_command("migrate", interactive=False, verbosity=0)
+        migrate()
         if not settings.DEBUG:
             call_command("collectstatic", interactive=False, verbosity=0)
         self.stdout.write(f"http://{_join(*listener.getsockname()[:2])}/  (Ctrl-C stops it)")

@@ -1,0 +1,16 @@
+"""The database as commands find it: there, or not."""
+
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import OperationalError
+
+
+def migrate(verbosity: int = 0) -> None:
+    """Bring the tables up to date; a database that is away is said in one sentence."""
+    try:
+        call_command("migrate", interactive=False, verbosity=verbosity)
+    except OperationalError as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise CommandError(
+            f"The database does not answer: {reason}. Start it, or set DATABASE_URL to where it is."
+        ) from error
