@@ -122,7 +122,7 @@ def _lease(ids: list[UUID]) -> list[Job]:
     lease_id = uuid4()
     taken = ProductImage.objects.lease(ids, lease_id, settings.LEASE_SECONDS)
     assert taken == len(ids), "rows locked by this transaction cannot have moved"
-    images = ProductImage.objects.filter(lease_id=lease_id).select_related("product", "request")
+    images = ProductImage.objects.filter(id__in=ids).select_related("product", "request")
     return [_job(image, lease_id) for image in images.order_by("id")]
 
 
