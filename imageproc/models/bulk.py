@@ -9,7 +9,7 @@ from django.db import connection, models
 def insert_rows(
     model: type[models.Model], fields: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:
-    """Insert ``rows`` (values in the order of ``fields``) into the model's table.
+    """Insert ``rows`` (values in the order of ``fields``, UUIDs as text) into the model's table.
 
     PostgreSQL takes them by COPY, SQLite by one prepared statement. Fields left out get their
     ``db_default``. No signals, no ``save()``. Raises django.db.IntegrityError like any insert.
@@ -106,7 +106,7 @@ def _columns(model: type[models.Model], fields: Sequence[str]) -> str:
 def _preparers(model: type[models.Model], fields: Sequence[str]) -> list[Any]:
     """How each value becomes one that SQLite stores: only UUIDs need a hand."""
     return [
-        (lambda value: value.hex)
+        (lambda value: value.replace("-", ""))
         if model._meta.get_field(name).get_internal_type() in {"UUIDField", "ForeignKey"}
         else None
         for name in fields

@@ -106,3 +106,44 @@ def test_a_stop_costs_no_attempt(accepted: ProcessingRequest) -> None:
         ProcessingRequest.objects.update(lease_until=None)
     ingestion.ingest(accepted.id)
     assert accepted.images.count() == 5
+
+
+def test_rows_are_written_in_file_order_in_chunks_of_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ingestion, "CHUNK", 3)
+    cells = [("1", 2), ("2", 2), ("3", 5), ("4", 1)]
+    cursors: list[int] = []
+    monkeypatch.setattr(
+        "imageproc.queue.ensure_pumps",
+        lambda: cursors.append(ProcessingRequest.objects.get().ingested_products),
+    )
+    rows = "".join(
+        f"{serial},Shoe,{' '.join(f'http://Shop.example/{serial}-{n}.jpg' for n in range(count))}\n"
+        for serial, count in cells
+    )
+    upload = intake.Upload(
+        owner_id=build.owner().pk,
+        file=io.BytesIO(b"S. No.,Product Name,Input Image Urls\n" + rows.encode()),
+        file_name="products.csv",
+        base_url="http://testserver",
+        options=intake.Options(),
+    )
+    request = intake.accept(upload)
+    assert ingestion.ingest(request.id) == 4
+    assert cursors == [2, 3, 4]
+    found = request.images.order_by("id").values_list(
+        "product__row_number", "position", "input_url", "host", "status", "request_id"
+    )
+    assert list(found) == [
+        (
+            number,
+            n + 1,
+            f"http://shop.example/{serial}-{n}.jpg",
+            "shop.example",
+            "PENDING",
+            request.id,
+        )
+        for number, (serial, count) in enumerate(cells, 1)
+        for n in range(count)
+    ]
