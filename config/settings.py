@@ -291,6 +291,12 @@ FETCH_DEADLINE = env.float("FETCH_DEADLINE", 30.0)
 WORKERS = env.int("WORKERS", len(os.sched_getaffinity(0)))
 # A lost worker's images come back after the lease; living workers renew it in time.
 LEASE_SECONDS = env.int("LEASE_SECONDS", 30)
+if DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":
+    # A host that is cut off inside a transaction gives its locks back with its leases; otherwise
+    # the whole fleet would wait for it until the kernel of the database's host misses it: hours.
+    DATABASES["default"]["OPTIONS"].setdefault(
+        "options", f"-c idle_in_transaction_session_timeout={LEASE_SECONDS}s"
+    )
 MAX_ATTEMPTS = env.int("MAX_ATTEMPTS", 5)
 # Attempts at an image whose result the storage did not take: an outage of an hour fails no image.
 MAX_STORE_ATTEMPTS = env.int("MAX_STORE_ATTEMPTS", 15)

@@ -21,7 +21,6 @@ from tests.faults.proxy import Proxy
 from tests.origin import Origin
 from tests.servers.postgres import Postgres
 from tests.servers.rclone import Rclone
-from tests.servers.s3 import Bucket
 from tests.servers.service import Service
 
 PER_PRODUCT = 4
@@ -140,18 +139,14 @@ class Ground:
         )
 
     def webhooks(self) -> list[tuple[str, dict[str, Any]]]:
-        return [
-            (asked.headers["webhook-id"], json.loads(asked.body))
-            for asked in self.receiver.asked
-            if asked.method == "POST"
-        ]
+        return webhooks_at(self.receiver)
 
     def objects(self) -> dict[str, bytes]:
         if self.bucket is None:
             root = Path(self.service.env["DATA_DIR"]) / "files"
             files = (path for path in root.rglob("*") if path.is_file())
             return {str(path.relative_to(root)): path.read_bytes() for path in files}
-        return dict(_download(self.bucket))
+        return self.bucket.objects()
 
     def recovery(self, lost: set[tuple[str, str]], seconds: float = 120.0) -> float:
         """Seconds until none of these leases holds its image any more."""
@@ -169,12 +164,13 @@ class Ground:
                     process.resume()
 
 
-def _download(bucket: Bucket) -> Iterator[tuple[str, bytes]]:
-    client = bucket.client()
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket.name):
-        for found in page.get("Contents", []):
-            key = found["Key"]
-            yield key, client.get_object(Bucket=bucket.name, Key=key)["Body"].read()
+def webhooks_at(receiver: Origin) -> list[tuple[str, dict[str, Any]]]:
+    """(webhook-id, body) of every delivery that arrived there."""
+    return [
+        (asked.headers["webhook-id"], json.loads(asked.body))
+        for asked in receiver.asked
+        if asked.method == "POST"
+    ]
 
 
 def kill(process: psutil.Process) -> None:

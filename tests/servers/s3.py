@@ -42,6 +42,13 @@ class Bucket:
         """A plain client beside the service's own, to look at what was really stored."""
         return client(self.endpoint, self.access_key, self.secret_key)
 
+    def objects(self) -> dict[str, bytes]:
+        """Everything stored: key → bytes."""
+        seen = self.client()
+        pages = seen.get_paginator("list_objects_v2").paginate(Bucket=self.name)
+        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        return {key: seen.get_object(Bucket=self.name, Key=key)["Body"].read() for key in keys}
+
 
 def client(endpoint: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> S3Client:
     return boto3.client(
