@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Histogram
 
+from imageproc.metrics import disk as disk  # before the first metric is made
+
 if TYPE_CHECKING:
     from imageproc.models import Moved
     from imageproc.pipeline.record import Outcome

@@ -12,6 +12,7 @@ dies every second does not leave a file a second.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from imageproc.metrics.disk import reserve_sum
+
+log = logging.getLogger(__name__)
 FOLDED = 0
 _FILE = re.compile(r"(counter|histogram)_(\d+)\.db")
 
@@ -47,7 +51,13 @@ def fold_dead() -> int:
     for path in sorted(folder().glob("*.db")):
         match = _FILE.fullmatch(path.name)
         if match and not _alive(int(match[2])):
-            _add(path, path.with_name(f"{match[1]}_{FOLDED}.db"))
+            target = path.with_name(f"{match[1]}_{FOLDED}.db")
+            try:
+                reserve_sum(path, target)
+            except OSError as error:
+                log.warning("metrics of dead processes are left where they are: %s", error)
+                break
+            _add(path, target)
             path.unlink()
             folded += 1
     return folded
