@@ -1,5 +1,6 @@
 """Absolute addresses of what belongs to a request."""
 
+from collections.abc import Callable
 from typing import TypedDict
 from uuid import UUID
 
@@ -32,8 +33,15 @@ def image_url(base_url: str, image_id: UUID, key: str) -> str:
     The name at the end holds the content's digest, so that what is under an address never changes,
     and its ending is what shop systems know a picture by.
     """
-    own = f"{base_url}/api/images/{image_id}/{name_of(key)}"
-    return store.public_url(key) or own
+    return image_addresses(base_url)(image_id, key)
+
+
+def image_addresses(base_url: str) -> Callable[[UUID, str], str]:
+    """``image_url`` for many: what is the same for all of them is found out once."""
+    stem = f"{base_url}/api/images"
+    if store.public_url("any") is None:
+        return lambda image_id, key: f"{stem}/{image_id}/{name_of(key)}"
+    return lambda _, key: str(store.public_url(key))
 
 
 def original_url(base_url: str, image_id: UUID, key: str) -> str | None:

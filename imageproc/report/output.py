@@ -1,38 +1,38 @@
 """The same CSV with output URLs: the stored input read again, beside the images' rows.
 
-Both come in file order (ids are made in file order), so the two streams are merged row by row:
-memory does not grow with the request.
+Both come in file order, so the two streams are merged row by row: memory does not grow with the
+request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 from uuid import UUID
 
 from imageproc import sheet
 from imageproc.faults import by_code
 from imageproc.models import ImageStatus, ProcessingRequest, ProductImage
 from imageproc.pipeline import store
-from imageproc.report.links import image_url
+from imageproc.report.links import image_addresses
 from imageproc.report.status import state_of
 
 # (image id, storage key) → where the image is.
 Address = Callable[[UUID, str], str]
-# Image rows of one query.
-PAGE = 5000
+Row = TypeVar("Row")
+# Image rows of one query, at the most.
+PAGE = 2000
 
 
 class _Image(NamedTuple):
     """What the output says of an image."""
 
-    id: UUID
     row_number: int
     position: int
+    id: UUID
     status: str
-    input_url: str
     output_key: str
     error_code: str
 
@@ -46,7 +46,8 @@ def output_csv(request: ProcessingRequest) -> Iterator[bytes]:
     if request.is_final and request.output_csv:
         return _blocks(store.open_read(request.output_csv))
     stream, form = _open_input(request)
-    return sheet.write_output(form, _completed(request, stream, form, _address_of(request)))
+    address = image_addresses(request.base_url)
+    return sheet.write_output(form, _completed(request, stream, form, address))
 
 
 def output_csv_at(request: ProcessingRequest, address: Address) -> Iterator[bytes]:
@@ -77,68 +78,62 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
             yield block
 
 
-def _address_of(request: ProcessingRequest) -> Address:
-    return lambda image_id, key: image_url(request.base_url, image_id, key)
-
-
 def _completed(
     request: ProcessingRequest, stream: BinaryIO, form: sheet.SheetFormat, address: Address
 ) -> Iterator[tuple[list[str], sheet.Outcome]]:
-    for row, images in _merged(request, stream, form):
-        yield row.cells, _outcome(request, row, images, address)
+    with stream:
+        for cells, images in _merged(request, sheet.cells(stream, form)):
+            if images:
+                yield cells, _outcome(images, address)
+            else:
+                places = [""] * len(sheet.split_cell(cells[form.urls]))
+                yield cells, sheet.Outcome(places, request.status)
 
 
 def _failed(
     request: ProcessingRequest, stream: BinaryIO, form: sheet.SheetFormat
 ) -> Iterator[tuple[list[str], list[str]]]:
-    for row, images in _merged(request, stream, form):
-        urls = [image.input_url for image in images if image.status == ImageStatus.FAILED]
-        if urls:
-            yield row.cells, urls
+    with stream:
+        for row, images in _merged(request, sheet.rows(stream, form), status=ImageStatus.FAILED):
+            if images:
+                yield row.cells, [row.urls[image.position - 1] for image in images]
 
 
 def _merged(
-    request: ProcessingRequest, stream: BinaryIO, form: sheet.SheetFormat
-) -> Iterator[tuple[sheet.Row, list[_Image]]]:
+    request: ProcessingRequest, rows: Iterable[Row], **only: str
+) -> Iterator[tuple[Row, list[_Image]]]:
     """Each row of the input with its images; [] for rows that are not in the database yet."""
-    products = groupby(_images(request.id), key=attrgetter("row_number"))
+    products = groupby(_images(request, **only), key=attrgetter("row_number"))
     upcoming = next(products, None)
-    with stream:
-        for number, row in enumerate(sheet.rows(stream, form), 1):
-            if upcoming is None or upcoming[0] != number:
-                yield row, []
-                continue
-            yield row, list(upcoming[1])
-            upcoming = next(products, None)
+    for number, row in enumerate(rows, 1):
+        if upcoming is None or upcoming[0] != number:
+            yield row, []
+            continue
+        yield row, list(upcoming[1])
+        upcoming = next(products, None)
 
 
-def _images(request_id: UUID) -> Iterator[_Image]:
-    """All images of a request in file order, a page a query."""
-    images = ProductImage.objects.filter(request_id=request_id).order_by("id")
-    after: UUID | None = None
-    while True:
-        page = images.filter(id__gt=after) if after else images
-        rows = page.values_list(
-            "id",
-            "product__row_number",
-            "position",
-            "status",
-            "input_url",
-            "output_key",
-            "error_code",
-        )[:PAGE]
-        found = [_Image(*row) for row in rows]
+def _images(request: ProcessingRequest, **only: str) -> Iterator[_Image]:
+    """The images of a request in file order, a page a query.
+
+    Not in the order of their ids: these follow the clock, and clocks jump. A page ends after PAGE
+    rows or PAGE images, whichever is less, and the next one begins within a product if need be.
+    """
+    images = ProductImage.objects.filter(product__request=request, **only)
+    images = images.order_by("product__row_number", "position")
+    row, position = 1, 0
+    while row <= request.total_products:
+        page = images.filter(product__row_number__range=(row, row + PAGE - 1))
+        page = page.exclude(product__row_number=row, position__lte=position)
+        found = [_Image._make(values) for values in page.values_list(*_COLUMNS)[:PAGE]]
         yield from found
-        if len(found) < PAGE:
-            return
-        after = found[-1].id
+        row, position = found[-1][:2] if len(found) == PAGE else (row + PAGE, 0)
 
 
-def _outcome(
-    request: ProcessingRequest, row: sheet.Row, images: list[_Image], address: Address
-) -> sheet.Outcome:
-    if not images:
-        return sheet.Outcome([""] * len(row.urls), request.status)
+_COLUMNS = ("product__row_number", "position", "id", "status", "output_key", "error_code")
+
+
+def _outcome(images: list[_Image], address: Address) -> sheet.Outcome:
     urls = [
         address(image.id, image.output_key) if image.status == ImageStatus.COMPLETED else ""
         for image in images
@@ -149,7 +144,7 @@ def _outcome(
 def _errors(images: list[_Image]) -> str:
     """One sentence an image that failed, with its place where the product has several."""
     failed = [image for image in images if image.status == ImageStatus.FAILED]
-    if len(images) == 1:
+    if not failed or len(images) == 1:
         return "".join(by_code(image.error_code).sentence for image in failed)
     return " ".join(
         f"Image {image.position}: {by_code(image.error_code).sentence}" for image in failed

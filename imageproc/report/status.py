@@ -110,14 +110,18 @@ def request_page(
     *,
     before: UUID | None = None,
     status: str | None = None,
+    name: str = "",
     limit: int = PAGE_SIZE,
 ) -> RequestPage:
-    """Up to ``limit`` requests of an owner that are older than ``before``. One query."""
+    """Up to ``limit`` requests of an owner that are older than ``before``, their file names with
+    ``name`` somewhere in them. One query."""
     found = ProcessingRequest.objects.owned_by(owner_id).order_by("-id")
     if before is not None:
         found = found.filter(id__lt=before)
     if status is not None:
         found = found.filter(status=status)
+    if name:
+        found = found.filter(file_name__icontains=name)
     requests = list(found[: limit + 1])
     more = len(requests) > limit
     return RequestPage(requests[:limit], requests[limit - 1].id if more else None)

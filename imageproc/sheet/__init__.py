@@ -1,15 +1,15 @@
 """CSV bytes to rows or line-numbered errors, and rows back to CSV. Pure: no Django, no network.
 
-``read`` validates a new file, ``rows`` reads an accepted one again, ``write_output`` and
-``write_rows`` write it with results, or a part of it.
+``read`` validates a new file, ``rows`` and ``cells`` read an accepted one again, ``write_output``
+and ``write_rows`` write it with results, or a part of it.
 """
 
 from imageproc.sheet.dialect import SheetFormat
 from imageproc.sheet.errors import LineError, SheetChangedError
 from imageproc.sheet.hosts import Problem
-from imageproc.sheet.read import Limits, Row, Sheet, read, rows
+from imageproc.sheet.read import Limits, Row, Sheet, cells, read, rows
 from imageproc.sheet.summary import Summary
-from imageproc.sheet.urls import MAX_URL, Policy, Url, check_url, host_of, join_urls
+from imageproc.sheet.urls import MAX_URL, Policy, Url, check_url, host_of, join_urls, split_cell
 from imageproc.sheet.write import OUTPUT_COLUMNS, Outcome, write, write_output, write_rows
 
 __all__ = [
@@ -26,11 +26,13 @@ __all__ = [
     "SheetFormat",
     "Summary",
     "Url",
+    "cells",
     "check_url",
     "host_of",
     "join_urls",
     "read",
     "rows",
+    "split_cell",
     "write",
     "write_output",
     "write_rows",

@@ -172,27 +172,35 @@ def rows(stream: BinaryIO, sheet: SheetFormat, skip: int = 0) -> Iterator[Row]:
     ``stream``: at its start; need not be seekable. Raises ``SheetChangedError`` where the file is
     not the one that was accepted.
     """
+    urls = UrlReader(None, max_tracked=0)
+    for line, cells in islice(_accepted(stream, sheet), skip, None):
+        fetched, refused = urls.read(cells[sheet.urls])
+        if refused:
+            raise SheetChangedError(f"Line {line} has a link that was not accepted.")
+        yield Row(line, cells[sheet.serial].strip(), cells[sheet.name].strip(), fetched, cells)
+
+
+def cells(stream: BinaryIO, sheet: SheetFormat) -> Iterator[list[str]]:
+    """The cells alone of what ``rows`` gives, for those who have read the URLs already."""
+    return (found for _, found in _accepted(stream, sheet))
+
+
+def _accepted(stream: BinaryIO, sheet: SheetFormat) -> Iterator[tuple[int, list[str]]]:
+    """(physical line of its start, cells) of every row that is not blank."""
     lines = Lines(stream, sheet.encoding, bom=sheet.bom)
     rest = iter(lines)
-    filled = (record for record in _records(lines, rest, sheet) if not _is_blank(record[1]))
-    urls = UrlReader(None, max_tracked=0)
+    width = len(sheet.header)
     try:
         deque(islice(rest, sheet.head_lines), maxlen=0)
-        for line, cells in islice(filled, skip, None):
-            yield _accepted(line, cells, sheet, urls)
+        for line, cells in _records(lines, rest, sheet):
+            text = "".join(cells)
+            if not text or text.isspace():
+                continue
+            if len(cells) != width:
+                raise SheetChangedError(f"Line {line} has {len(cells)} cells.")
+            yield line, [restore(cell) for cell in cells] if "'" in text else cells
     except (UnreadableError, UnicodeError) as error:
         raise SheetChangedError(unreadable(error).message) from error
-
-
-def _accepted(line: int, cells: list[str], sheet: SheetFormat, urls: UrlReader) -> Row:
-    if len(cells) != len(sheet.header):
-        raise SheetChangedError(f"Line {line} has {len(cells)} cells.")
-    if "'" in "".join(cells):
-        cells = [restore(cell) for cell in cells]
-    fetched, refused = urls.read(cells[sheet.urls])
-    if refused:
-        raise SheetChangedError(f"Line {line} has a link that was not accepted.")
-    return Row(line, cells[sheet.serial].strip(), cells[sheet.name].strip(), fetched, cells)
 
 
 def _records(
