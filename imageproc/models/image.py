@@ -218,6 +218,12 @@ class ProductImage(models.Model):
                 fields=("lease_until",),
                 condition=Q(status=ImageStatus.PROCESSING),
             ),
+            # The pictures that are done: a page of them is not searched among a million others.
+            models.Index(
+                name="image_done",
+                fields=("request", "id"),
+                condition=Q(status=ImageStatus.COMPLETED),
+            ),
             # Renewal and the fence.
             models.Index(
                 name="image_by_lease",
