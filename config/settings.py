@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.config import Config as BotoConfig
+from django.templatetags.static import static
 from environs import Env
 
 from config.logs import logging_config
@@ -366,6 +367,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "imageproc",
     "SITE_HEADER": "imageproc",
     "SITE_SYMBOL": "photo_library",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("web/favicon.svg")}
+    ],
     "DASHBOARD_CALLBACK": "imageproc.admin.dashboard.dashboard",
     "SIDEBAR": {"show_search": True, "show_all_applications": False},
 }

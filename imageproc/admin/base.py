@@ -67,6 +67,12 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]
     def has_operate_permission(self, request: HttpRequest, *_: Any) -> bool:
         return bool(request.user.has_perm(OPERATE))
 
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """The buttons of an object's page: those of operations that its state allows."""
+        buttons: list[Any] = super().get_actions_detail(request, object_id)
+        one = self.get_object(request, str(object_id)) if buttons else None
+        return [button for button in buttons if one and button.method.operation.fits(one)]
+
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         named = {getattr(one, "parameter_name", None) for one in self.list_filter}
         return lookup in self.linked_by | named

@@ -17,6 +17,10 @@ from imageproc.report import fleet
 GREEN, RED, BLUE = "#16a34a", "#dc2626", "#2563eb"
 CHART_OPTIONS = {
     "aspectRatio": 4,
+    "scales": {
+        "x": {"grid": {"display": False}, "ticks": {"maxRotation": 0, "maxTicksLimit": 13}},
+        "y": {"beginAtZero": True, "ticks": {"maxTicksLimit": 6}},
+    },
     "elements": {"point": {"radius": 0}},
     "plugins": {"legend": {"display": True, "align": "end"}},
 }
@@ -121,8 +125,6 @@ def _chart(points: list[fleet.Point], *lines: tuple[str, str, list[float]]) -> s
                     "data": [round(value, 3) for value in values],
                     "borderColor": color,
                     "backgroundColor": color,
-                    "maxTicksXLimit": 12,
-                    "displayYAxis": True,
                 }
                 for label, color, values in lines
             ],

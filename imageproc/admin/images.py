@@ -19,6 +19,10 @@ PICTURE = (
     '<img src="{}" alt="{}" loading="lazy" referrerpolicy="no-referrer"'
     ' class="max-h-80 rounded-default">'
 )
+LINK = (
+    '<a class="text-primary-600 dark:text-primary-500" href="{}" rel="noreferrer"'
+    ' target="_blank">Open it at its host</a>'
+)
 RETRY = Operation(
     name="retry_failed",
     title="Retry failed images",
@@ -32,6 +36,7 @@ RERUN = Operation(
     question="It is downloaded, compressed and stored again. The log of its attempts stays.",
     button="Process again",
     icon="refresh",
+    fits=lambda image: image.status in (ImageStatus.FAILED, ImageStatus.COMPLETED),
     apply=lambda image, _: operations.rerun(image.pk),
 )
 
@@ -103,8 +108,11 @@ class ImageAdmin(OperatorAdmin):
 
     @display(description="Before")
     def before(self, image: ProductImage) -> str:
-        """Loaded by the operator's browser, from the host that the catalogue names."""
-        return format_html(PICTURE, image.input_url, "The image at its host")
+        """Loaded by the operator's browser, from the host that the catalogue names; where the
+        service could not load it, a link to see why."""
+        if image.output_key:
+            return format_html(PICTURE, image.input_url, "The image at its host")
+        return format_html(LINK, image.input_url)
 
     @display(description="After")
     def after(self, image: ProductImage) -> str:

@@ -23,6 +23,7 @@ REVOKE = Operation(
     button="Revoke",
     icon="key_off",
     danger=True,
+    fits=lambda key: key.revoked_at is None,
     apply=lambda key, _: ApiKey.objects.revoke(key.pk),
 )
 
@@ -41,7 +42,7 @@ class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(ApiKey)
 class KeyAdmin(OperatorAdmin):
-    list_display = ("name", "prefix", "owner", "scopes", "state", "used")
+    list_display = ("name", "prefix", "owner", "may", "state", "used")
     list_select_related = ("owner",)
     linked_by = frozenset({"owner__id__exact"})
     search_fields = ("name",)
@@ -60,7 +61,7 @@ class KeyAdmin(OperatorAdmin):
         if obj is None:
             return IssueForm.Meta.fields
         times = ("created_at", "expires_at", "last_used_at", "revoked_at")
-        return ("owner", "name", "prefix", "scopes", *times)
+        return ("owner", "name", "prefix", "may", *times)
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: Any) -> None:
         told = form.cleaned_data
@@ -80,6 +81,10 @@ class KeyAdmin(OperatorAdmin):
             | queryset.filter(prefix__startswith=term[:12])
             | queryset.filter(owner__username=term)
         )
+
+    @display(description="Scopes")
+    def may(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
 
     @display(description="State", label={"in use": "success", "revoked": "danger"})
     def state(self, key: ApiKey) -> str:

@@ -25,7 +25,8 @@ class Operation:
     """``apply(object, answers)`` changes one object by a call of imageproc.operations and answers
     how many rows it moved; 0 or False where the object's state did not allow it.
 
-    ``form``: what is asked besides "are you sure", made with ``(data, objects=…)``.
+    ``form``: what is asked besides "are you sure", made with ``(data, objects=…)``. ``fits``: the
+    object's state allows it, so that its page shows the button; ``apply`` judges for itself.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Operation:
     form: type[AskForm] | None = None
     icon: str = ""
     danger: bool = False
+    fits: Callable[[Any], bool] = lambda _: True
 
     def asked(self, request: HttpRequest, objects: Sequence[models.Model]) -> AskForm:
         confirmed = request.method == "POST" and "confirmed" in request.POST
@@ -117,6 +119,7 @@ def on_page(operation: Operation) -> Any:
         return ask_then_do(admin, request, operation, [one], admin.page_of(one))
 
     run.__name__ = operation.name
+    run.operation = operation  # type: ignore[attr-defined]
     return action(
         run,
         description=operation.title,

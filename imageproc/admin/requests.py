@@ -22,6 +22,7 @@ from imageproc.models import (
     ProcessingRequest,
     Product,
     ProductImage,
+    RequestStatus,
     WebhookDelivery,
 )
 
@@ -53,6 +54,7 @@ RETRY = Operation(
     button="Retry",
     icon="refresh",
     form=RetryForm,
+    fits=lambda request: request.failed_images > 0 and request.status != RequestStatus.CANCELLED,
     apply=lambda request, answers: operations.retry(
         request.pk, code=answers["code"] or None, host=answers["host"] or None
     ),
@@ -64,6 +66,7 @@ PRIORITISE = Operation(
     button="Change",
     icon="low_priority",
     form=PriorityForm,
+    fits=lambda request: not request.is_final,
     apply=lambda request, answers: operations.set_priority(request.pk, answers["priority"]),
 )
 CANCEL = Operation(
@@ -73,6 +76,7 @@ CANCEL = Operation(
     button="Cancel the request",
     icon="cancel",
     danger=True,
+    fits=lambda request: not request.is_final,
     apply=lambda request, _: operations.cancel(request.pk),
 )
 REMOVE = Operation(
@@ -105,7 +109,7 @@ class RequestAdmin(OperatorAdmin):
         (None, {"fields": ("id", "file_name", "owner", "state", "priority", "error_message")}),
         ("Progress", {"fields": ("progress", "rows", "products", "images", "reasons", "saved")}),
         ("Recipe", {"fields": ("recipe", "store_originals")}),
-        ("Storage", {"fields": ("input_csv", "output_csv", "bytes_in", "bytes_out")}),
+        ("Storage", {"fields": ("input_csv", "output_csv")}),
         ("Webhook", {"fields": ("webhook_url", "deliveries")}),
         (
             "Times",

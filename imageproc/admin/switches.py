@@ -25,6 +25,7 @@ PAUSE = Operation(
     button="Pause",
     icon="pause",
     danger=True,
+    fits=lambda switch: not switch.paused,
     apply=lambda switch, _: _set(switch, True),
 )
 RESUME = Operation(
@@ -33,6 +34,7 @@ RESUME = Operation(
     question="It goes on at once.",
     button="Resume",
     icon="play_arrow",
+    fits=lambda switch: switch.paused,
     apply=lambda switch, _: _set(switch, False),
 )
 
@@ -77,6 +79,7 @@ class SwitchAdmin(OperatorAdmin):
 class HeartbeatAdmin(OperatorAdmin):
     list_display = ("name", "host", "pid", "workers", "state", "beat")
     ordering: ClassVar = ("name", "host", "pid")
+    fields = ("name", "host", "pid", "workers", "state", "beat", "started_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         self.alive = set(ClusterHeartbeat.objects.alive().values_list("pk", flat=True))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from imageproc import operations
 from imageproc.admin.base import STATUS_COLORS, OperatorAdmin, ago
 from imageproc.admin.operation import Operation, on_list, on_page
-from imageproc.models import WebhookAttempt, WebhookDelivery
+from imageproc.models import DeliveryStatus, WebhookAttempt, WebhookDelivery
 
 REDELIVER = Operation(
     name="redeliver",
@@ -21,6 +24,7 @@ REDELIVER = Operation(
     question="The same message is sent at once, under the same id, with the schedule ahead of it.",
     button="Deliver again",
     icon="send",
+    fits=lambda delivery: delivery.status != DeliveryStatus.SENDING,
     apply=lambda delivery, _: operations.redeliver(delivery.pk),
 )
 
@@ -53,7 +57,7 @@ class DeliveryAdmin(OperatorAdmin):
     redeliver = on_page(REDELIVER)
     inlines = (AttemptInline,)
     fields = (
-        *("id", "request", "event", "state", "url", "body"),
+        *("id", "request", "event", "state", "url", "message"),
         *("attempts", "next_attempt_at", "created_at", "finished_at"),
     )
 
@@ -69,6 +73,13 @@ class DeliveryAdmin(OperatorAdmin):
     def receiver(self, delivery: WebhookDelivery) -> str:
         """The host only: a path or a query may be a secret of the receiver."""
         return delivery.url.split("/", 3)[2]
+
+    @display(description="Body")
+    def message(self, delivery: WebhookDelivery) -> str:
+        text = delivery.body
+        with suppress(ValueError):
+            text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        return format_html('<pre class="max-h-80 overflow-auto text-xs">{}</pre>', text)
 
     @display(description="Request")
     def file(self, delivery: WebhookDelivery) -> str:
