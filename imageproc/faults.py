@@ -141,7 +141,6 @@ INGEST_DIED = _permanent(
     "Save it again as CSV, or upload it in smaller parts.",
 )
 INTERNAL = _transient("internal", "Something went wrong on our side.")
-CANCELLED = _permanent("cancelled", "The request was cancelled before this image was done.")
 
 CATALOGUE: dict[str, Fault] = {
     value.code: value for value in list(globals().values()) if isinstance(value, Fault)

@@ -32,20 +32,19 @@ def index(request: WebRequest, owner_id: int) -> HttpResponseBase:
     form = SearchForm(request.GET)
     form.is_valid()
     asked = form.cleaned_data
-    found = ProcessingRequest.objects.owned_by(owner_id).order_by("-id")
-    if asked.get("q"):
-        found = found.filter(file_name__icontains=asked["q"])
-    if asked.get("state"):
-        found = found.filter(status=asked["state"])
-    if asked.get("before"):
-        found = found.filter(id__lt=asked["before"])
-    rows = list(found[: LIST_SIZE + 1])
+    page = report.request_page(
+        owner_id,
+        before=asked.get("before"),
+        status=asked.get("state") or None,
+        name=asked.get("q", ""),
+        limit=LIST_SIZE,
+    )
     context = {
         "form": form,
-        "requests": rows[:LIST_SIZE],
+        "requests": page.requests,
         "filtered": any(asked.values()),
-        "next": rows[LIST_SIZE - 1].id if len(rows) > LIST_SIZE else None,
-        "live": any(not row.is_final for row in rows[:LIST_SIZE]),
+        "next": page.next_before,
+        "live": any(not row.is_final for row in page.requests),
     }
     return render(request, "web/parts/list.html" if request.htmx else "web/list.html", context)
 
