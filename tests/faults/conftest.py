@@ -41,14 +41,17 @@ def ledger(request: pytest.FixtureRequest) -> Ledger:
     return Ledger(request.node.name)
 
 
+FETCH_DEADLINE = 5
 # Budgets small enough that an image can exceed them within a test; armed by the images' names.
-KILLERS = {
+KILLERS: dict[str, Any] = {
     "IMAGEPROC_CRASH_AT": ",".join(
         f"compress:before@/{how}.jpg={how}" for how in ("kill", "eat", "spin")
     ),
     "MAX_WORKER_BYTES": "500000000",
     "MAX_CODEC_CPU_SECONDS": "3",
-    "FETCH_DEADLINE": "8",
+    "FETCH_DEADLINE": str(FETCH_DEADLINE),
+    "MAX_ATTEMPTS": "3",
+    "MAX_IMAGE_BYTES": "1000000",
 }
 
 

@@ -17,7 +17,9 @@ import psycopg
 from imageproc import pictures
 from tests.e2e.conftest import sheet_of
 from tests.faults.checker import FINAL, Promise, Verdict, judge
+from tests.faults.hostile import HostileOrigin
 from tests.faults.proxy import Proxy
+from tests.faults.trees import Web, Workers, descendants
 from tests.origin import Origin
 from tests.servers.postgres import Postgres
 from tests.servers.rclone import Rclone
@@ -29,10 +31,12 @@ PER_PRODUCT = 4
 class Ground:
     """Service on PostgreSQL and, through a proxy, S3; an origin and a webhook receiver beside it.
 
-    ``s3`` None: files under the data folder.
+    ``s3`` None: files under the data folder. ``kind`` Web: no workers but those of ``workers()``.
     """
 
-    def __init__(self, postgres: Postgres, s3: Rclone | None, **env: str) -> None:
+    def __init__(
+        self, postgres: Postgres, s3: Rclone | None, *, kind: type[Service] = Service, **env: str
+    ) -> None:
         self.postgres = postgres
         # Some latency, so that a batch lasts long enough to be disturbed.
         self.origin, self.receiver = Origin(latency_ms=100), Origin()
@@ -45,29 +49,39 @@ class Ground:
         stored = self.bucket.environ if self.bucket else {}
         if self.proxy:
             stored = {**stored, "S3_ENDPOINT_URL": self.proxy.endpoint}
-        self.service = Service(
-            self.origin.port,
-            self.receiver.port,
+        self.hostile = HostileOrigin("127.0.0.2")
+        self.hostile.start()
+        self.service = kind(
+            *(self.origin.port, self.receiver.port, self.hostile.port),
             env={
                 "DATABASE_URL": self.database_url,
-                "LEASE_SECONDS": "8",
-                "TICK_SECONDS": "1",
+                "LEASE_SECONDS": "4",
+                "TICK_SECONDS": "0.5",
                 **stored,
                 **env,
             },
         )
+        self.trees: list[Workers] = []
         self.promises: list[Promise] = []
         for seed in range(4):
             picture = pictures.jpeg(seed, (240, 200))
             self.origin.serve(f"/{seed}.jpg", picture, content_type="image/jpeg")
 
     def close(self) -> None:
-        self.service.stop()
-        self.service.close()
-        self.origin.stop()
-        self.receiver.stop()
+        for server in (*self.trees, self.service):
+            server.stop()
+            server.close()
+        for origin in (self.origin, self.receiver, self.hostile):
+            origin.stop()
         if self.proxy:
             self.proxy.close()
+
+    def workers(self, **env: str) -> Workers:
+        """A worker tree, started, beside the others."""
+        assert isinstance(self.service, Web)
+        self.trees.append(Workers(self.service, env))
+        self.trees[-1].start()
+        return self.trees[-1]
 
     # --- The client -------------------------------------------------------------------------------
     def good(self, count: int) -> dict[str, str]:
@@ -105,13 +119,14 @@ class Ground:
 
     def processes(self, role: str) -> list[psutil.Process]:
         """Those called ``images.worker``, ``control.main``, … of this service."""
-        found = []
-        with suppress(psutil.NoSuchProcess):
-            for process in psutil.Process(self.service.pid).children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    if process.name().startswith(role):
-                        found.append(process)
-        return found
+        roots = [server for server in (self.service, *self.trees) if server.running]
+        return [found for root in roots for found in descendants(root.pid, role)]
+
+    def victims(self, role: str) -> list[psutil.Process]:
+        """What of this role can be killed now; "supervisor": the root of the service's tree."""
+        if role == "supervisor":
+            return [psutil.Process(self.service.pid)] if self.service.running else []
+        return self.processes(role)
 
     def until(self, what: Callable[[], Any], seconds: float = 120.0) -> float:
         """Wait until ``what`` answers true; the seconds it took."""
@@ -121,7 +136,8 @@ class Ground:
                 if what():
                     return time.monotonic() - started
             time.sleep(0.05)
-        raise AssertionError(f"nothing after {seconds} s\n{self.service.log_tail()}")
+        logs = "\n".join(server.log_tail() for server in (self.service, *self.trees))
+        raise AssertionError(f"nothing after {seconds} s\n{logs}")
 
     def finish(self, seconds: float = 240.0) -> Verdict:
         """Wait for every promise to end, or for the time to be over, and judge."""

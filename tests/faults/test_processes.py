@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 
 import pytest
 
@@ -12,36 +13,46 @@ from tests.faults.ground import Ground, kill
 
 pytestmark = pytest.mark.timeout(3000)
 LONG = pytest.mark.faults
-ROLES = (
+# "supervisor" is the whole tree: its restart is what a container's policy does. Each role as often
+# as its weight.
+FEW = ("images.worker", "images.guard", "images.main", "images.monitor", "supervisor")
+ALL = (
     *("images.worker", "images.worker", "images.worker", "images.guard", "images.main"),
     *("images.pusher", "images.monitor", "control.worker", "control.guard", "control.main"),
+    "supervisor",
 )
 
 
 @pytest.mark.parametrize(
-    ("images", "kills"), [(150, 4), pytest.param(10_000, 200, marks=LONG)], ids=["short", "long"]
+    ("images", "kills", "roles"),
+    [(300, 5, FEW), pytest.param(10_000, 200, ALL, marks=LONG)],
+    ids=["short", "long"],
 )
 def test_random_processes_are_killed(
-    ground: Ground, ledger: Ledger, images: int, kills: int
+    ground: Ground, ledger: Ledger, images: int, kills: int, roles: tuple[str, ...]
 ) -> None:
-    """Workers above all; guards, mains, pushers and monitors too."""
-    dice, recovery, killed = random.Random(SEED), [], 0
+    """Workers above all; monitors, guards, mains and the supervisor too."""
+    dice, recovery, killed = random.Random(SEED), [], Counter[str]()
     request_id = ground.upload(ground.good(images))
     ground.until(lambda: ground.done(request_id) > 0)
-    while killed < kills:
+    deck: list[str] = []
+    while killed.total() < kills:
         if ground.done(request_id) == images:
             request_id = ground.upload(ground.good(images))
             ground.until(lambda r=request_id: ground.done(r) > 0)  # type: ignore[misc]
-        role = dice.choice(ROLES)
-        victims = ground.processes(role)
-        if victims:
-            lost = ground.in_hand() if role.startswith("images") else set()
-            kill(dice.choice(victims))
-            killed += 1
-            if lost:
-                recovery.append(ground.recovery(lost))
+        deck = deck or dice.sample(roles, len(roles))
+        role = deck.pop()
+        ground.until(lambda r=role: ground.victims(r), 60)  # type: ignore[misc]
+        lost = set() if role.startswith("control") else ground.in_hand()
+        kill(dice.choice(ground.victims(role)))
+        killed[role] += 1
+        if role == "supervisor":
+            ground.service.restart()
+        if lost:
+            recovery.append(ground.recovery(lost))
         time.sleep(dice.uniform(0.1, 0.5))
-    ledger.close(ground.finish(600), recovery, images=images, kills=killed)
+    ledger.close(ground.finish(600), recovery, images=images, kills=dict(killed))
+    assert set(killed) == set(roles)
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=LONG)], ids=["short", "long"])
