@@ -1,7 +1,6 @@
 """The addresses of the JSON API."""
 
 from django.urls import path, re_path
-from drf_spectacular.views import SpectacularAPIView
 
 from imageproc.api.views import documents, files, images, requests, uploads, webhooks
 
@@ -29,7 +28,7 @@ urlpatterns = [
         webhooks.RedeliverView.as_view(),
         name="redeliver",
     ),
-    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("schema", documents.SchemaView.as_view(), name="schema"),
     path("docs", documents.DocsView.as_view(), name="docs"),
     re_path("", documents.UnknownView.as_view()),
 ]

@@ -332,3 +332,15 @@ def test_the_docs_page_loads_nothing_from_elsewhere() -> None:
     assert "/static/drf_spectacular_sidecar/" in page
     assert "//" not in page.replace("http://testserver", "").replace("<!--", "")
     assert Client().get("/api/schema").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/schema", "/api/docs"])
+def test_the_documents_errors_are_json_too(path: str) -> None:
+    """Their own formats are YAML and HTML."""
+    for answer, status, code in (
+        (Client().post(path), 405, "method_not_allowed"),
+        (Client().get(path, headers={"accept": "image/png"}), 406, "not_acceptable"),
+        (Client().get(f"{path}?format=png"), 404, "not_found"),
+    ):
+        assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
+        assert (answer.json()["status"], answer.json()["code"]) == (status, code)

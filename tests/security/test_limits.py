@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import redis
+from django.core.cache import cache
 from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client, RequestFactory
@@ -17,6 +19,7 @@ from imageproc.api.throttles import Window
 from imageproc.models import ProcessingRequest
 from tests.domain import build
 from tests.security.conftest import with_key
+from tests.servers.redis import Redis
 from tests.settings import TEST_DATABASE
 
 CSV = b"S. No.,Product Name,Input Image Urls\n1,Shoe,http://8.8.8.8/a.jpg\n"
@@ -212,3 +215,41 @@ def test_a_body_without_a_length(settings: Settings) -> None:
 def test_a_form_has_few_and_short_fields(fields: dict[str, str]) -> None:
     answer = Client().post("/api/upload", fields)
     assert (answer.status_code, answer.json()["code"]) == (413, "form_too_large")
+
+
+@pytest.fixture
+def shared_cache(settings: Settings, redis_server: Redis) -> Redis:
+    """The cache of several web processes: Redis, as ``REDIS_URL`` sets it."""
+    options = {"socket_connect_timeout": 1, "socket_timeout": 2}
+    backend = "django.core.cache.backends.redis.RedisCache"
+    settings.CACHES = {
+        **settings.CACHES,
+        "default": {"BACKEND": backend, "LOCATION": redis_server.url, "OPTIONS": options},
+    }
+    return redis_server
+
+
+def test_web_processes_count_together_in_redis(shared_cache: Redis) -> None:
+    """Each thread has a connection of its own, as each process has."""
+    cache.clear()
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda _: Window("shared").allow("olga", 20), range(60)))
+    assert sum(wait == 0 for wait in waits) == 20
+    assert all(0 < wait <= 60 for wait in waits if wait)
+    assert Window("shared").allow("paul", 20) == 0
+
+
+def test_calls_counted_in_redis_are_forgotten(shared_cache: Redis) -> None:
+    cache.clear()
+    Window("short").allow("olga", 20)
+    with redis.Redis.from_url(shared_cache.url) as server:
+        lives = [server.ttl(key) for key in server.scan_iter("*throttle:short*")]
+    assert len(lives) == 1
+    assert 60 < int(lives[0]) <= 120
+
+
+def test_without_redis_nobody_is_kept_out(shared_cache: Redis) -> None:
+    shared_cache.kill()
+    assert [Window("away").allow("olga", 1) for _ in range(3)] == [0, 0, 0]
+    shared_cache.start()
+    assert [Window("back").allow("olga", 1) > 0 for _ in range(3)] == [False, True, True]

@@ -6,11 +6,30 @@ from typing import Any, NoReturn
 
 from django.http import Http404, HttpRequest
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 
-class DocsView(SpectacularSwaggerSplitView):
+class _JsonProblems(APIView):
+    """Errors as JSON, although the document itself is YAML or HTML."""
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        if response.exception:
+            request.accepted_renderer = JSONRenderer()
+            request.accepted_media_type = JSONRenderer.media_type
+        return super().finalize_response(request, response, *args, **kwargs)
+
+
+class SchemaView(_JsonProblems, SpectacularAPIView):
+    """The OpenAPI document, as YAML or JSON."""
+
+
+class DocsView(_JsonProblems, SpectacularSwaggerSplitView):
     """Swagger UI from our own static files, its script in a response of its own (CSP)."""
 
     authentication_classes = ()
