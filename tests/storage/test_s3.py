@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+import time
+from typing import Any, ClassVar
 
 import pytest
 from django.test import override_settings
+from storages.backends.s3 import S3Storage
 
 from imageproc.faults import STORAGE_FAILED, Fault
 from imageproc.pipeline import store
@@ -220,16 +222,35 @@ def test_an_abandoned_upload_is_swept(on_seaweed: Bucket) -> None:
     assert client.list_multipart_uploads(Bucket=on_seaweed.name).get("Uploads", []) == []
 
 
-def test_all_threads_share_one_client(on_seaweed: Bucket) -> None:
+class CountedStorage(S3Storage):
+    made: ClassVar[int] = 0
+
+    def __init__(self, **options: Any) -> None:
+        CountedStorage.made += 1
+        time.sleep(0.05)  # the other threads come meanwhile
+        super().__init__(**options)
+
+
+def test_all_threads_share_one_client(bucket: Bucket) -> None:
+    """Also those that ask at the same moment, before there is one."""
     clients: list[Any] = []
-    note = lambda: clients.append(_objects().client)  # noqa: E731
-    threads = [threading.Thread(target=note) for _ in range(32)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(clients) == 32
-    assert {id(client) for client in clients} == {id(_objects().client)}
+    together = threading.Barrier(32)
+
+    def ask() -> None:
+        together.wait(10)
+        clients.append(_objects().client)
+
+    storages = s3_storages(bucket)
+    storages["default"]["BACKEND"] = f"{__name__}.CountedStorage"
+    with override_settings(STORAGES=storages):
+        threads = [threading.Thread(target=ask) for _ in range(32)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(clients) == 32
+        assert {id(client) for client in clients} == {id(_objects().client)}
+    assert CountedStorage.made == 1
 
 
 def test_the_address_on_the_cdn(bucket: Bucket) -> None:

@@ -14,7 +14,11 @@ GRACE_SECONDS = 10
 
 # glibc gives threads heaps of their own and keeps what they freed: with a crew of dozens that is
 # a hundred megabytes of pictures long gone. Two heaps serve them as well; the codec holds no lock.
-ALLOCATOR = {"MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2")}
+# And what is a megabyte or more goes back to the system at once, however much of it there was.
+ALLOCATOR = {
+    name: os.environ.get(name, value)
+    for name, value in (("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "1048576"))
+}
 
 
 class Command(BaseCommand):

@@ -49,9 +49,9 @@ def decode(source: Source, recipe: Recipe) -> Picture:
     sideways = turn in _SIDEWAYS
     upright = (loaded.height, loaded.width) if sideways else (loaded.width, loaded.height)
     target = recipe.fit(*upright)
-    image = _resize(
-        _load(source, _shrink(source, upright, target)), target[::-1] if sideways else target
-    )
+    shrink = _shrink(source, upright, target)
+    pixels = loaded if shrink == 1 else _load(source, shrink)
+    image = _resize(pixels, target[::-1] if sideways else target)
     if turn > 1:
         # Turning reads in another order than the decoder writes.
         image = image.copy_memory().autorot()
@@ -167,7 +167,7 @@ def _to_srgb(image: Any) -> Any:
         image = image.icc_transform("srgb", input_profile="cmyk", intent="perceptual")
     if image.interpretation != "srgb" or image.format != "uchar":
         image = image.colourspace("srgb")
-    return image.cast("uchar")
+    return image if image.format == "uchar" else image.cast("uchar")
 
 
 def _through_profile(image: Any, fallback: str) -> Any:

@@ -91,13 +91,16 @@ os.register_at_fork(after_in_child=_forget)
 
 
 def _objects() -> Objects:
-    """The storage of the settings; made once a process, shared by its threads."""
+    """The storage of the settings; made once a process, shared by its threads.
+
+    Django makes a storage for every thread that asks while there is none, and each would get a
+    client of its own: 16 MB and 0.2 s of CPU. So the first is asked for under the lock.
+    """
     global _current
-    storage = storages["default"]
     found = _current
-    if found is None or found.storage is not storage:
+    if found is None or found.storage is not storages["default"]:
         with _lock:
-            found = _current
+            storage, found = storages["default"], _current
             if found is None or found.storage is not storage:
                 found = _current = _make(storage)
     return found
