@@ -33,6 +33,8 @@ class Ledger:
             row["recovery_p95_s"] = round(ordered[int(0.95 * (len(ordered) - 1))], 1)
             row["recovery_max_s"] = round(ordered[-1], 1)
         _rows.append(row)
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(_rows, indent=1))
         assert verdict.clean, "\n".join([str(row), *verdict.notes])
 
 
@@ -78,8 +80,6 @@ def ground(_ground: Ground) -> Ground:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not _rows:
         return
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(_rows, indent=1))
     terminalreporter.section(f"faults, seed {SEED}")
     for row in _rows:
         facts = "  ".join(f"{key} {value}" for key, value in row.items() if key != "scenario")
