@@ -1,0 +1,76 @@
+"""What a pump does at its end with the images in its hands."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.conf import settings
+
+from imageproc.models import ProcessingRequest
+from imageproc.pipeline import pump as pumping
+from imageproc.pipeline.crew import InHand, Step
+from imageproc.pipeline.record import Outcome
+from tests.domain import build
+
+pytestmark = pytest.mark.django_db
+CODEC_SECONDS = 1.0
+
+
+@pytest.fixture
+def fetches_end() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def two(
+    monkeypatch: pytest.MonkeyPatch, fetches_end: threading.Event
+) -> Callable[[], ProcessingRequest]:
+    """A request of two images: the first is in the codec for CODEC_SECONDS, the second's host
+    never answers."""
+    monkeypatch.setattr(pumping, "LAST_WAIT", 0.1)
+
+    def work(in_hand: InHand, box: object) -> Outcome | None:
+        if in_hand.job.url.endswith("/1.jpg"):
+            in_hand.enter(Step.COMPRESS)
+            time.sleep(CODEC_SECONDS)
+            return None if in_hand.dropped else build.done(in_hand.job)
+        fetches_end.wait(30)
+        return None
+
+    monkeypatch.setattr(pumping, "work", work)
+    return lambda: build.request(images=2)
+
+
+def told(request: ProcessingRequest) -> list[tuple[str, int, int]]:
+    return list(request.images.order_by("id").values_list("status", "attempts", "lost_count"))
+
+
+def test_the_codec_is_waited_for_and_a_fetch_is_not(
+    two: Callable[[], ProcessingRequest],
+) -> None:
+    """An image left in the codec would hold up the next pump of this process."""
+    request = two()
+    assert pumping.Pump(lambda: False).run(0.2) == 1
+    assert told(request) == [(build.COMPLETED, 1, 0), (build.PENDING, 0, 0)]
+
+
+@pytest.mark.parametrize(("drain", "codec"), [(3.0, (build.COMPLETED, 1, 0)), (0.3, None)])
+def test_a_stop_waits_no_longer_than_the_drain(
+    two: Callable[[], ProcessingRequest],
+    monkeypatch: pytest.MonkeyPatch,
+    drain: float,
+    codec: tuple[str, int, int] | None,
+) -> None:
+    """What is in the codec still is handed back like the rest, its attempt uncounted."""
+    monkeypatch.setattr(settings, "DRAIN_SECONDS", pumping.DRAIN_MARGIN + drain)
+    asked = time.monotonic() + 0.3
+    request = two()
+    started = time.monotonic()
+    pumping.Pump(lambda: time.monotonic() > asked).run(60)
+    assert time.monotonic() - started < 0.3 + drain + 5
+    assert told(request) == [codec or (build.PENDING, 0, 0), (build.PENDING, 0, 0)]
