@@ -108,6 +108,6 @@ def _output_key(request: ProcessingRequest) -> str:
 
 def _cancel_batch(request_id: UUID) -> int:
     with transaction.atomic():
-        images = ProductImage.objects.open().filter(request_id=request_id).order_by("id")
+        images = ProductImage.objects.in_file_order(request_id).open()
         ids = list(images.select_for_update().values_list("id", flat=True)[:CANCEL_BATCH])
         return ProductImage.objects.cancel(ids)

@@ -52,12 +52,16 @@ def _delete_objects(request_id: UUID) -> None:
 def _delete_rows(request: ProcessingRequest) -> None:
     """Images before their products; each batch a transaction of its own."""
     request.deliveries.all().delete()
-    _delete_batches(request.id, ProductImage.objects.filter(request=request))
-    _delete_batches(request.id, Product.objects.filter(request=request))
+    _delete_batches(request.id, ProductImage.objects.in_file_order(request.id), "id")
+    products = Product.objects.filter(request=request).order_by("row_number")
+    _delete_batches(request.id, products, "row_number")
     request.tallies.all().delete()
 
 
-def _delete_batches(request_id: UUID, rows: QuerySet[ProductImage] | QuerySet[Product]) -> None:
-    while ids := list(rows.order_by("id").values_list("id", flat=True)[:BATCH]):
-        rows.filter(id__lte=ids[-1]).delete()
+def _delete_batches(
+    request_id: UUID, rows: QuerySet[ProductImage] | QuerySet[Product], key: str
+) -> None:
+    """``rows`` are in the order of ``key``."""
+    while keys := list(rows.values_list(key, flat=True)[:BATCH]):
+        rows.filter(**{f"{key}__lte": keys[-1]}).delete()
         ProcessingRequest.objects.extend(request_id, HOLD_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -13,7 +14,7 @@ from unfold.decorators import display
 from imageproc import operations, report
 from imageproc.admin.base import STATUS_COLORS, OperatorAdmin, ago, size
 from imageproc.admin.operation import Operation, on_list, on_page
-from imageproc.models import ImageStatus, ProductImage
+from imageproc.models import ImageStatus, ProcessingRequest, Product, ProductImage
 
 PICTURE = (
     '<img src="{}" alt="{}" loading="lazy" referrerpolicy="no-referrer"'
@@ -57,14 +58,50 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(status=self.value()) if self.value() in allowed else queryset
 
 
+class RequestFilter(admin.SimpleListFilter):
+    """Set by links from a request's page; its images in the order of an index (in_file_order)."""
+
+    title = "request"
+    parameter_name = "request__id__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        wanted = request.GET.get(self.parameter_name)
+        return [(wanted, "This request")] if wanted else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not (value := self.value()):
+            return queryset
+        try:
+            return _of_request(queryset, UUID(value))
+        except ValueError:
+            return queryset.none()
+
+
+# Within a request: the order of the index that holds just this state, else the file's.
+FILE_ORDER = ("request_id", "id")
+ORDERS: dict[str, tuple[str, ...]] = {
+    ImageStatus.PENDING: ("request_id", "next_attempt_at", "id"),
+    ImageStatus.FAILED: ("request_id", "error_code", "id"),
+}
+
+
+def _of_request(images: Any, request_id: UUID) -> QuerySet[Any]:
+    of_request: QuerySet[Any] = images.in_file_order(request_id)
+    return of_request
+
+
 @admin.register(ProductImage)
 class ImageAdmin(OperatorAdmin):
     list_display = ("product_of", "state", "host", "attempts", "error_code", "sizes", "finished")
     list_select_related = ("product", "request")
-    list_filter = (StateFilter,)
-    linked_by = frozenset({"request__id__exact", "product__id__exact"})
+    list_filter = (StateFilter, RequestFilter)
+    linked_by = frozenset({"product__id__exact"})
     search_fields = ("id",)
-    search_ids: ClassVar = ("id", "request_id", "product_id")
+    search_ids: ClassVar = {
+        "id": ProductImage,
+        "request_id": ProcessingRequest,
+        "product_id": Product,
+    }
     search_help_text = "The id of the image, of its product or of its request"
     raw_id_fields = ("product", "request")
     most_at_once = 1000
@@ -82,6 +119,16 @@ class ImageAdmin(OperatorAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProductImage]:
         images: QuerySet[ProductImage] = super().get_queryset(request)
         return images.defer("request__sheet", "request__recipe")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        if RequestFilter.parameter_name not in request.GET:
+            return self.ordering
+        return ORDERS.get(request.GET.get(StateFilter.parameter_name, ""), FILE_ORDER)
+
+    def within(self, queryset: QuerySet[Any], name: str, wanted: UUID) -> QuerySet[Any]:
+        if name == "request_id":
+            return _of_request(queryset, wanted)
+        return super().within(queryset, name, wanted)
 
     @display(description="Product", header=True)
     def product_of(self, image: ProductImage) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -47,7 +47,6 @@ class KeyAdmin(OperatorAdmin):
     linked_by = frozenset({"owner__id__exact"})
     search_fields = ("name",)
     search_help_text = "The name of the key, its first letters, or the user's name"
-    search_ids: ClassVar = ()
     raw_id_fields = ("owner",)
     form = IssueForm
     actions = (on_list(REVOKE),)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -97,6 +99,7 @@ class RequestAdmin(OperatorAdmin):
     list_filter = ("status", "priority")
     linked_by = frozenset({"status__exact", "priority__exact", "owner__id__exact"})
     search_fields = ("id",)
+    search_ids: ClassVar = {"id": ProcessingRequest}
     search_help_text = "The request's id, a user name, or a part of the file name"
     actions = (on_list(RETRY), on_list(PRIORITISE), on_list(CANCEL), on_list(REMOVE))
     actions_detail = ("retry_failed", "set_priority", "cancel", "remove")
@@ -122,8 +125,8 @@ class RequestAdmin(OperatorAdmin):
         return kept.defer("sheet")
 
     def find_text(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-        if owned := queryset.filter(owner__username=term):
-            return owned
+        if User.objects.filter(username=term).exists():
+            return queryset.filter(owner__username=term)
         newest = ProcessingRequest.objects.order_by("-id").values("id")[SEARCHED : SEARCHED + 1]
         oldest = newest.first()
         if oldest:
@@ -184,10 +187,17 @@ class ProductAdmin(OperatorAdmin):
     list_select_related = ("request",)
     linked_by = frozenset({"request__id__exact"})
     search_fields = ("id",)
-    search_ids: ClassVar = ("id", "request_id")
+    search_ids: ClassVar = {"id": Product, "request_id": ProcessingRequest}
     search_help_text = "The id of the product or of its request"
     raw_id_fields = ("request",)
     fields = ("id", "request", "row_number", "serial_number", "product_name", "images")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("row_number",) if "request__id__exact" in request.GET else self.ordering
+
+    def within(self, queryset: QuerySet[Any], name: str, wanted: UUID) -> QuerySet[Any]:
+        found = super().within(queryset, name, wanted)
+        return found.order_by("row_number") if name == "request_id" else found
 
     @display(description="Request")
     def file(self, product: Product) -> str:

@@ -16,7 +16,12 @@ from unfold.decorators import display
 from imageproc import operations
 from imageproc.admin.base import STATUS_COLORS, OperatorAdmin, ago
 from imageproc.admin.operation import Operation, on_list, on_page
-from imageproc.models import DeliveryStatus, WebhookAttempt, WebhookDelivery
+from imageproc.models import (
+    DeliveryStatus,
+    ProcessingRequest,
+    WebhookAttempt,
+    WebhookDelivery,
+)
 
 REDELIVER = Operation(
     name="redeliver",
@@ -49,7 +54,7 @@ class DeliveryAdmin(OperatorAdmin):
     list_filter = ("status",)
     linked_by = frozenset({"request__id__exact", "status__exact"})
     search_fields = ("id",)
-    search_ids: ClassVar = ("id", "request_id")
+    search_ids: ClassVar = {"id": WebhookDelivery, "request_id": ProcessingRequest}
     search_help_text = "The id of the delivery or of its request"
     raw_id_fields = ("request",)
     actions = (on_list(REDELIVER),)

@@ -30,6 +30,15 @@ MAX_LOSSES = 3
 class ImageQuerySet(models.QuerySet["ProductImage"]):
     """What can be asked of images, and the changes of state that need no outcome."""
 
+    def in_file_order(self, request_id: UUID) -> ImageQuerySet:
+        """Those of one request.
+
+        A range of one value, not an equality: with that, PostgreSQL takes the primary key for an
+        index in this order, too, and reads through every other request's images on its way.
+        """
+        of_request = self.filter(request_id__gte=request_id, request_id__lte=request_id)
+        return of_request.order_by("request_id", "id")
+
     def due(self) -> ImageQuerySet:
         """May be claimed now."""
         return self.filter(status=ImageStatus.PENDING, next_attempt_at__lte=Now())
@@ -229,6 +238,12 @@ class ProductImage(models.Model):
                 name="image_by_lease",
                 fields=("lease_id",),
                 condition=Q(status=ImageStatus.PROCESSING),
+            ),
+            # The cancelled of a request, for operators: nobody else asks for them.
+            models.Index(
+                name="image_cancelled",
+                fields=("request", "id"),
+                condition=Q(status=ImageStatus.CANCELLED),
             ),
             # The newest failures, over all requests.
             models.Index(

@@ -336,6 +336,9 @@ class ProcessingRequest(models.Model):
         )
         indexes = (
             models.Index(name="request_owner_newest", fields=("owner", "-id")),
+            # The operators' list by state and by priority.
+            models.Index(name="request_status_newest", fields=("status", "-id")),
+            models.Index(name="request_priority_newest", fields=("priority", "-id")),
             # What waits, over all requests: queue depth and age.
             models.Index(
                 name="request_open",

@@ -167,6 +167,12 @@ class WebhookDelivery(models.Model):
                 fields=("next_attempt_at",),
                 condition=Q(status__in=[DeliveryStatus.PENDING, DeliveryStatus.SENDING]),
             ),
+            # Given up: counted by day, and listed.
+            models.Index(
+                name="delivery_failed",
+                fields=("finished_at",),
+                condition=Q(status=DeliveryStatus.FAILED),
+            ),
         )
 
     def __str__(self) -> str:

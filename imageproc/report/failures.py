@@ -44,10 +44,9 @@ def failed_images(
 ) -> tuple[list[ProductImage], UUID | None]:
     """One page of the images that failed with ``code``, with their products, and the cursor of
     the next page. One query."""
-    found = ProductImage.objects.filter(
-        request_id=request_id, status=ImageStatus.FAILED, error_code=code
-    )
+    failed = ProductImage.objects.in_file_order(request_id).filter(status=ImageStatus.FAILED)
+    found = failed.filter(error_code=code)
     if after is not None:
         found = found.filter(id__gt=after)
-    rows = list(found.select_related("product").order_by("id")[: limit + 1])
+    rows = list(found.select_related("product")[: limit + 1])
     return rows[:limit], rows[limit - 1].id if len(rows) > limit else None

@@ -31,13 +31,13 @@ def gallery_page(
     limit: int = GALLERY_SIZE,
 ) -> GalleryPage:
     """The completed images behind ``after``, or those ahead of ``before``. One query."""
-    done = ProductImage.objects.filter(request_id=request_id, status=ImageStatus.COMPLETED)
+    done = ProductImage.objects.in_file_order(request_id).filter(status=ImageStatus.COMPLETED)
     done = done.select_related("product")
     if before is not None:
-        rows = list(done.filter(id__lt=before).order_by("-id")[: limit + 1])
+        rows = list(done.filter(id__lt=before).reverse()[: limit + 1])
         page = rows[:limit][::-1]
         return GalleryPage(page, _first(page, len(rows) > limit), _last(page, bool(page)))
-    rows = list((done.filter(id__gt=after) if after else done).order_by("id")[: limit + 1])
+    rows = list((done.filter(id__gt=after) if after else done)[: limit + 1])
     page = rows[:limit]
     return GalleryPage(page, _first(page, after is not None), _last(page, len(rows) > limit))
 

@@ -25,8 +25,8 @@ def save(request: ProcessingRequest, folder: Path) -> Iterator[int]:
     first did not. Raises store.StoreError or FileNotFoundError.
     """
     (folder / IMAGES).mkdir(parents=True, exist_ok=True)
-    done = ProductImage.objects.filter(request=request, status=ImageStatus.COMPLETED)
-    rows = done.order_by("id").only("id", "output_key", "output_size")
+    images = ProductImage.objects.in_file_order(request.id)
+    rows = images.filter(status=ImageStatus.COMPLETED).only("id", "output_key", "output_size")
     page = list(rows[:PAGE])
     while page:
         for image in page:
