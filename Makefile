@@ -47,9 +47,11 @@ lint: setup ## Style, types, import laws, Django's own checks
 	REDIS_URL=redis://redis:6379/0 S3_BUCKET=images \
 	$(RUN) check --deploy --fail-level WARNING
 
-bench: setup ## Speed beside the ceiling and sharp (20 minutes); writes docs/performance.md
+bench: setup ## Speed beside the ceiling and peers (20 minutes); writes docs/performance.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,bench]'
 	@! command -v npm >/dev/null || npm ci --silent --no-audit --no-fund --prefix bench/peers
+	@test -x bench/peers/.venv/bin/python || $(PYTHON) -m venv bench/peers/.venv
+	bench/peers/.venv/bin/pip install --quiet --requirement bench/peers/img2dataset.txt
 	$(BIN)/python -m bench
 
 bench-million: setup ## A CSV of a million image URLs; writes docs/performance.md

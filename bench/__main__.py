@@ -20,10 +20,12 @@ from statistics import median
 from typing import Any
 
 from bench import inputs, service, table
+from bench.budgets import EVERY_CORE
 from bench.contestant import Lap, race
 from bench.ground import ROOT, Ground, OriginProcess, ground
 
 SHARP = ROOT / "bench" / "peers" / "sharp.mjs"
+IMG2DATASET = ROOT / "bench" / "peers" / ".venv" / "bin" / "python"
 SETTLE_SECONDS = 15  # a start is over
 WORKERS = len(os.sched_getaffinity(0))
 
@@ -79,10 +81,15 @@ def _contestants(real: Ground, images: int) -> Iterator[tuple[str, Callable[[], 
     photos, small = list(inputs.photographs()), list(inputs.small_pictures())
     repeats = str(max(1, images // 120))
     folder = str(real.near.pictures / "photographs")
-    yield "codec", lambda: race([sys.executable, "-m", "bench.codec", folder, repeats])
+    codec = [sys.executable, "-m", "bench.codec", folder, repeats]
+    yield "codec", lambda: race(codec)
+    yield EVERY_CORE, lambda: race(codec, copies=WORKERS)
     if sharp_is_there():
         yield "sharp", lambda: race(["node", str(SHARP), folder, repeats, "mozjpeg"])
         yield "sharp, baseline", lambda: race(["node", str(SHARP), folder, repeats, "baseline"])
+    if IMG2DATASET.exists():
+        peer = [str(IMG2DATASET), str(ROOT / "bench" / "peers" / "img2dataset_lap.py")]
+        yield "img2dataset", lambda: _fetching(peer, real.near, photos, images)
     yield "ceiling", lambda: _ceiling(real.near, photos, images)
     yield "service", lambda: service.lap(real, real.near, photos, images)
     yield "ceiling, far", lambda: _ceiling(real.far, photos, images)
@@ -96,10 +103,15 @@ def sharp_is_there() -> bool:
 
 
 def _ceiling(origin: OriginProcess, names: list[str], count: int) -> Lap:
+    return _fetching([sys.executable, "-m", "bench.ceiling"], origin, names, count)
+
+
+def _fetching(command: list[str], origin: OriginProcess, names: list[str], count: int) -> Lap:
+    """A contestant that is told the file of its URLs and how many processes it may have."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(inputs.urls(origin.url, names, count)))
         file.flush()
-        return race([sys.executable, "-m", "bench.ceiling", file.name, str(WORKERS)])
+        return race([*command, file.name, str(WORKERS)])
 
 
 def _other(real: Ground) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bench.ground import ROOT
 from bench.usage import Usage
@@ -35,8 +36,31 @@ class Lap:
         return self.images / self.seconds
 
 
-def race(command: Sequence[str], env: Mapping[str, str] | None = None) -> Lap:
-    """Run a contestant's program once."""
+def race(command: Sequence[str], env: Mapping[str, str] | None = None, copies: int = 1) -> Lap:
+    """Run a contestant's program once, or ``copies`` of it side by side, each with all its work."""
+    processes = [_ready(command, env) for _ in range(copies)]
+    with Usage({f"contestant {at}": process.pid for at, process in enumerate(processes)}) as usage:
+        for process in processes:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        told = [_told(process) for process in processes]
+    for process in processes:
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+    images = sum(each["images"] for each in told)
+    cpu = sum(each["cpu_seconds"] for each in told) / images * 1000
+    return Lap(
+        images=images,
+        seconds=max(each["seconds"] for each in told),
+        cpu_ms=cpu,
+        worker_ms=cpu,
+        bytes_out=sum(each["bytes_out"] for each in told),
+        peak_mb=max(each.get("peak_mb", 0) for each in told) or usage.peak_rss_mb(),
+    )
+
+
+def _ready(command: Sequence[str], env: Mapping[str, str] | None) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -45,21 +69,11 @@ def race(command: Sequence[str], env: Mapping[str, str] | None = None) -> Lap:
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | dict(env or {}),
     )
-    assert process.stdin
     assert process.stdout
     assert process.stdout.readline().strip() == "ready", f"{command[0]} did not get ready"
-    with Usage({"contestant": process.pid}) as usage:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        told = json.loads(process.stdout.readline())
-    process.stdin.close()
-    assert process.wait(30) == 0
-    cpu = told["cpu_seconds"] / told["images"] * 1000
-    return Lap(
-        images=told["images"],
-        seconds=told["seconds"],
-        cpu_ms=cpu,
-        worker_ms=cpu,
-        bytes_out=told["bytes_out"],
-        peak_mb=told.get("peak_mb") or usage.peak_rss_mb(),
-    )
+    return process
+
+
+def _told(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout
+    return dict(json.loads(process.stdout.readline()))

@@ -38,7 +38,7 @@ LAST_SECONDS = 280.0
 LAST_WAIT = 3.0
 DRAIN_MARGIN = 5.0
 # Outcomes are written together: a commit for one would cost more than the image's share.
-FLUSH_SECONDS = 1.0
+FLUSH_SECONDS = 2.0
 FLUSH_SIZE = 50
 # Jobs claimed ahead of the crew.
 LOW_WATER = 8
