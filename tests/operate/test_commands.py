@@ -6,9 +6,10 @@ import csv
 import io
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-import time
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from config.reference import document
-from imageproc import sample
+from imageproc import pictures
 from imageproc.models import ProcessingRequest, ProductImage
 from imageproc.pipeline import store
-from tests.cluster.harness import MANAGE
+from tests.cluster.harness import MANAGE, wait_for
 from tests.domain import build
+from tests.e2e.conftest import sheet_of
+from tests.origin import Origin
 
 
 def test_the_settings_page_is_what_the_code_reads() -> None:
@@ -38,43 +41,62 @@ def test_a_setting_is_told_with_kind_default_and_comment() -> None:
 
 
 class TestProcess:
-    def start(self, folder: Path, sheet: Path, port: int) -> subprocess.Popen[str]:
+    def start(self, folder: Path, sheet: Path, origin: Origin) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, str(MANAGE), "process", str(sheet), "--out", str(folder / "out")],
             env=os.environ
             | {
                 "DATA_DIR": str(folder / "data"),
                 "OUTBOUND_ALLOW_CIDRS": "127.0.0.0/8",
-                "OUTBOUND_ALLOW_PORTS": str(port),
+                "OUTBOUND_ALLOW_PORTS": str(origin.port),
                 "WORKERS": "1",
+                "DRAIN_SECONDS": "6",
                 "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3",
             },
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def test_stopped_and_begun_again_it_ends_with_every_file(self, tmp_path: Path) -> None:
+    def done(self, folder: Path) -> int:
+        """Images that are COMPLETED."""
+        with (
+            suppress(sqlite3.OperationalError),  # no tables yet
+            closing(sqlite3.connect(f"file:{folder}/db.sqlite3?mode=ro", uri=True)) as database,
+        ):
+            sql = "SELECT count(*) FROM imageproc_productimage WHERE status = 'COMPLETED'"
+            return int(database.execute(sql).fetchone()[0])
+        return 0
+
+    def test_stopped_and_begun_again_it_goes_on_where_it_was(
+        self, tmp_path: Path, origin: Origin
+    ) -> None:
+        """Half of the pictures come at once; the others not before the second run."""
+        picture = pictures.jpeg(1, (320, 240))
+        quick = [f"/quick-{n}.jpg" for n in range(6)]
+        late = [f"/late-{n}.jpg" for n in range(6)]
+        for path in (*quick, *late):
+            delay = 60_000 if path in late else 0
+            origin.serve(path, picture, content_type="image/jpeg", delay_ms=delay)
+        urls = [origin.url + path for path in (*quick, *late, "/gone.jpg")]
         sheet = tmp_path / "products.csv"
-        with sample.serving(tmp_path / "pictures", 6) as catalogue:
-            sheet.write_text(catalogue.csv)
-            first = self.start(tmp_path, sheet, catalogue.port)
-            deadline = time.monotonic() + 90
-            log = tmp_path / "data" / "process.log"
-            while not log.exists() and time.monotonic() < deadline:
-                time.sleep(0.1)
-            first.send_signal(signal.SIGINT)
-            _, said = first.communicate(timeout=90)
-            assert first.returncode == 130, said
-            assert "goes on where this one was" in said
-            second = self.start(tmp_path, sheet, catalogue.port)
-            _, said = second.communicate(timeout=120)
-        assert second.returncode == 3, said  # two of the sample fail, as they should
+        sheet.write_text(sheet_of([[str(n), f"Shoe {n}", url] for n, url in enumerate(urls)]))
+        first = self.start(tmp_path, sheet, origin)
+        wait_for(lambda: self.done(tmp_path) == 6, 90)
+        first.send_signal(signal.SIGINT)
+        _, said = first.communicate(timeout=90)
+        assert first.returncode == 130, said
+        assert "goes on where this one was" in said
+        for path in late:
+            origin.serve(path, picture, content_type="image/jpeg")
+        second = self.start(tmp_path, sheet, origin)
+        _, said = second.communicate(timeout=120)
+        assert second.returncode == 3, said  # one link is broken
+        assert [origin.hits[path] for path in quick] == [1] * 6
         rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "output.csv").read_text())))
-        assert [row["Status"] for row in rows] == [item.status for item in catalogue.items]
-        for row in rows:
-            if path := row["Output Image Urls"]:
-                assert (tmp_path / "out" / path).stat().st_size > 0
-        assert len(list((tmp_path / "out" / "images").iterdir())) == 6
+        assert [row["Status"] for row in rows] == ["COMPLETED"] * 12 + ["FAILED"]
+        files = {tmp_path / "out" / row["Output Image Urls"] for row in rows[:12]}
+        assert set((tmp_path / "out" / "images").iterdir()) == files
+        assert all(file.stat().st_size > 0 for file in files)
 
     @pytest.mark.django_db
     def test_a_refused_file_is_told_by_line(self, tmp_path: Path) -> None:
