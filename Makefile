@@ -34,7 +34,7 @@ test: setup system ## The whole test suite, with real servers
 	TEST_DATABASE=postgres $(BIN)/python -m pytest -m 'not faults'
 
 faults: setup system ## The long form of the fault suite (docs/reliability.md); half an hour
-	TEST_DATABASE=postgres $(BIN)/python -m pytest -m faults tests/faults tests/operate
+	TEST_DATABASE=postgres $(BIN)/python -m pytest -m faults tests/faults tests/operate tests/e2e
 
 lint: setup ## Style, types, import laws, Django's own checks
 	$(BIN)/ruff check .
