@@ -128,7 +128,8 @@ class Guard:
 
     def _fork_worker(self, slot: Slot) -> ForkProcess:
         slot.reset()
-        return fork(f"{self.name}.worker", _work, self.tasks, self.results, slot)
+        nice = settings.WORKERS_NICE if self.name == "images" else 0
+        return fork(f"{self.name}.worker", _work, self.tasks, self.results, slot, nice)
 
     def _fork_monitor(self) -> ForkProcess:
         return fork(f"{self.name}.monitor", monitor, self.results, self.broker)
@@ -149,8 +150,9 @@ class Guard:
         self.monitor.join(ACKNOWLEDGE_SECONDS)
 
 
-def _work(tasks: Channel, results: Channel, slot: Slot) -> None:
+def _work(tasks: Channel, results: Channel, slot: Slot, nice: int) -> None:
     """A worker. A SIGTERM of its own ends it after the task in hand; the guard replaces it."""
+    os.nice(nice)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: boards.leave())
     worker(Inbox(tasks, slot), results, slot, Conf.TIMEOUT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,15 @@ class TestKilledHelpers:
         cluster.enqueue("touch", "/nowhere")
         assert cluster.wait() == 1
         wait_for(lambda: not cluster.processes(), 2)
+
+
+def test_only_the_image_workers_yield(tree: Make) -> None:
+    """Of the tree under the supervisor, which itself may have been started with any niceness."""
+    own = os.nice(0)
+    both = tree("worker", WORKERS_NICE=3).start(BOTH)
+    wait_for(lambda: {one.nice() for one in both.named("images.worker")} == {own + 3})
+    others = [one for one in both.named() if one not in both.named("images.worker")]
+    assert {one.nice() for one in others} == {own}
 
 
 class TestStop:
