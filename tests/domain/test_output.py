@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
+import tracemalloc
 from typing import Any
 from uuid import UUID
 
@@ -131,3 +132,25 @@ def test_addresses_are_the_cdns_where_there_is_one(
     first = ingested.images.order_by("id")[0]
     line = text(report.output_csv(ingested))[1]
     assert f",https://cdn.example/{first.output_key} https://cdn.example/" in line
+
+
+def test_memory_does_not_grow_with_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "PAGE", 100)
+    peaks = []
+    for count in (300, 3000):
+        rows = "".join(f"{n},Pen,{HOST}/{n}.jpg\n" for n in range(count))
+        upload = intake.Upload(
+            owner_id=build.owner().pk,
+            file=io.BytesIO(f"{HEADER}\n{rows}".encode()),
+            file_name="products.csv",
+            base_url="http://testserver",
+            options=intake.Options(),
+        )
+        request = intake.accept(upload)
+        ingestion.ingest(request.id)
+        tracemalloc.start()
+        assert sum(block.count(b"\n") for block in report.output_csv(request)) == count + 1
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # Two blocks of the output; the images of all rows would be 2 MB.
+    assert peaks[1] - peaks[0] < 500_000
