@@ -17,6 +17,11 @@ class Budget:
     limit: float
     at_least: bool = False
 
+    def __str__(self) -> str:
+        measured = "–" if self.measured is None else f"{self.measured:,.1f}"
+        sign = "≥" if self.at_least else "≤"
+        return f"{self.verdict:12} {self.promise}: {measured} ({sign} {self.limit:,g})"
+
     @property
     def verdict(self) -> str:
         if self.measured is None:

@@ -1,6 +1,6 @@
 """`make bench-million`: a CSV of a million image URLs, with real rows and tiny pictures.
 
-    python -m bench.million [--rows N] [--out NAME]
+    python -m bench.million [--rows N]
 
 Images are processed while the rows are written, and some thousands after, to see what an image
 costs among a million. The others are then marked as done: a million exchanges with the origin would
@@ -25,11 +25,13 @@ import requests
 
 from bench import inputs, table
 from bench.__main__ import WORKERS, conditions, warm_up
+from bench.budgets import of_a_million
 from bench.ground import Ground, ground
 from bench.output import output_speed
 from bench.pages import EVERY, Pages
 from bench.service import WORKER
 
+MILLION = 1_000_000
 REFERENCE_ROWS = 10_000
 # Images whose cost is compared, at the two sizes.
 SUBSET = 2000
@@ -40,8 +42,7 @@ UPLOAD = {"Content-Type": "text/csv"}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--out", default="million", help="name of the result")
+    parser.add_argument("--rows", type=int, default=MILLION, help="fewer are a trial")
     options = parser.parse_args()
     found = conditions() | {"rows": options.rows}
     with ground(WORKERS) as real, tempfile.TemporaryDirectory() as folder:
@@ -64,8 +65,10 @@ def main() -> None:
             _mark_done(real, request_id)
             found |= output_speed(real.service, request_id)
     found["load_after"] = os.getloadavg()[0]
-    table.keep(options.out, found)
+    table.keep("million" if options.rows == MILLION else "million-trial", found)
     table.write_page()
+    for budget in of_a_million(found):
+        print(budget)
 
 
 @contextmanager

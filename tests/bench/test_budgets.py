@@ -1,0 +1,48 @@
+"""A budget is kept, short or not measured; never passed by what is missing."""
+
+from __future__ import annotations
+
+from bench.budgets import Budget, of_a_million
+
+FOUND = {
+    "accept_s": 20.0,
+    "web_peak_mb": 200.1,
+    "ingest_rows_s": 19_999.0,
+    "first_image_before_ingest_end_s": 3.5,
+    "ingesting_status_p95_ms": 29.9,
+    "output_rows_s": 30_000.0,
+    "output_growth_mb": 1.0,
+    "image_ms_at_a_million": 12.1,
+    "image_ms_at_ten_thousand": 10.0,
+    "admin_images_p95_ms": 201.0,
+}
+
+
+def test_verdicts_of_a_million() -> None:
+    verdicts = {budget.promise: budget.verdict for budget in of_a_million(FOUND)}
+    assert verdicts == {
+        "upload accepted, fully validated, s": "pass",
+        "peak memory of a web process, MB": "short",
+        "ingest beside two workers, rows/s": "short",
+        "first image done ahead of the ingest's end, s": "pass",
+        "status during the ingest, p95, ms": "pass",
+        "list of requests during the ingest, p95, ms": "not measured",
+        "status after it, p95, ms": "not measured",
+        "list of requests after it, p95, ms": "not measured",
+        "page of the request after it, p95, ms": "not measured",
+        "dashboard after it, p95, ms": "not measured",
+        "admin's list of requests after it, p95, ms": "not measured",
+        "admin's page of the request after it, p95, ms": "not measured",
+        "admin's list of images after it, p95, ms": "short",
+        "output CSV, rows/s": "pass",
+        "memory growth of the output's writer, MB": "pass",
+        "cost of an image, of that at 10,000 rows": "short",
+    }
+
+
+def test_a_limit_itself_is_kept() -> None:
+    assert [Budget("", 5, 5).verdict, Budget("", 5, 5, at_least=True).verdict] == ["pass", "pass"]
+    assert Budget("", None, 5).verdict == "not measured"
+    assert (
+        str(Budget("rows/s", 19_999.4, 20_000, True)) == "short        rows/s: 19,999.4 (≥ 20,000)"
+    )
