@@ -82,7 +82,7 @@ class Tree:
                 start_new_session=True,
             )
         if roles:
-            wait_for(lambda: len(self.named()) >= roles, 30)
+            wait_for(lambda: len(self.named()) >= roles, 90)
         return self
 
     def processes(self) -> list[psutil.Process]:
