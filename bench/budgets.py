@@ -18,7 +18,7 @@ class Budget:
     at_least: bool = False
 
     def __str__(self) -> str:
-        measured = "–" if self.measured is None else f"{self.measured:,.1f}"
+        measured = "–" if self.measured is None else f"{self.measured:,.2f}"
         sign = "≥" if self.at_least else "≤"
         return f"{self.verdict:12} {self.promise}: {measured} ({sign} {self.limit:,g})"
 

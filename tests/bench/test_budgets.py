@@ -44,5 +44,5 @@ def test_a_limit_itself_is_kept() -> None:
     assert [Budget("", 5, 5).verdict, Budget("", 5, 5, at_least=True).verdict] == ["pass", "pass"]
     assert Budget("", None, 5).verdict == "not measured"
     assert (
-        str(Budget("rows/s", 19_999.4, 20_000, True)) == "short        rows/s: 19,999.4 (≥ 20,000)"
+        str(Budget("rows/s", 19_999.4, 20_000, True)) == "short        rows/s: 19,999.40 (≥ 20,000)"
     )
