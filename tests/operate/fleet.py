@@ -85,9 +85,11 @@ class Fleet:
         }
         for seed in range(4):
             picture = pictures.jpeg(seed, (240, 200))
-            origin.serve(f"/{seed}.jpg", picture, content_type="image/jpeg", delay_ms=150)
+            origin.serve(f"/{seed}.jpg", picture, content_type="image/jpeg", delay_ms=50)
         origin.serve("/hook", b"ok", content_type="text/plain")
         self.hosts = [Host(f"host-{n}", self.env, origin.port) for n in range(hosts)]
+
+    def start(self) -> None:
         for host in self.hosts:
             host.start()
 
@@ -114,7 +116,7 @@ class Fleet:
         with psycopg.connect(self.url, autocommit=True) as connection:
             return connection.execute(sql.encode(), values).fetchall()
 
-    def until(self, what: Callable[[], Any], seconds: float = 60.0) -> Any:
+    def until(self, what: Callable[[], Any], seconds: float = 120.0) -> Any:
         """The first truthy answer of ``what``."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -129,7 +131,7 @@ class Fleet:
         sql = "SELECT count(*) FROM imageproc_clusterheartbeat WHERE host = ANY(%s)"
         sql += " AND beat_at > coalesce(%s, '-infinity')"
         names = [host.title for host in of]
-        self.until(lambda: self.query(sql, names, after)[0][0] >= 2 * len(of), 120)
+        self.until(lambda: self.query(sql, names, after)[0][0] >= 2 * len(of), 180)
 
     def done(self, request_id: str) -> int:
         """Images in a final state, counted row by row."""
