@@ -46,10 +46,13 @@ class Job:
     store_original: bool
 
 
-def claim(limit: int = CHUNK, *, skip_hosts: Collection[str] = ()) -> list[Job]:
+def claim(
+    limit: int = CHUNK, *, skip_hosts: Collection[str] = (), lease_id: UUID | None = None
+) -> list[Job]:
     """Lease up to ``limit`` due images, shared between the requests served longest ago.
 
-    ``skip_hosts``: hosts that this worker has enough connections to.
+    ``skip_hosts``: hosts that this worker has enough connections to. ``lease_id``: a new one that
+    the caller has noted before it is taken.
     """
     if Switch.objects.is_paused(Switch.WORKERS):
         return []
@@ -57,20 +60,20 @@ def claim(limit: int = CHUNK, *, skip_hosts: Collection[str] = ()) -> list[Job]:
     with transaction.atomic():
         requests = _to_serve(skip_hosts)
         ids = _share(requests, limit, skip_hosts)
-        jobs = _lease(ids)
+        jobs = _lease(ids, lease_id or uuid4())
     if jobs:
         crash_point("claim:after")
     CLAIMED.inc(len(jobs))
     return jobs
 
 
-def claim_suspect() -> list[Job]:
+def claim_suspect(lease_id: UUID | None = None) -> list[Job]:
     """Lease one image whose worker died, to be processed alone; [] where there is none."""
     if Switch.objects.is_paused(Switch.WORKERS):
         return []
     with transaction.atomic():
         suspects = ProductImage.objects.suspects().of_running_requests()
-        jobs = _lease(list(_lock(suspects, 1)))
+        jobs = _lease(list(_lock(suspects, 1)), lease_id or uuid4())
     CLAIMED.inc(len(jobs))
     return jobs
 
@@ -125,10 +128,9 @@ def _lock(images: Any, limit: int) -> list[UUID]:
     )
 
 
-def _lease(ids: list[UUID]) -> list[Job]:
+def _lease(ids: list[UUID], lease_id: UUID) -> list[Job]:
     if not ids:
         return []
-    lease_id = uuid4()
     taken = ProductImage.objects.lease(ids, lease_id, settings.LEASE_SECONDS)
     assert taken == len(ids), "rows locked by this transaction cannot have moved"
     images = ProductImage.objects.filter(id__in=ids).select_related("product", "request")

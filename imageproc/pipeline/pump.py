@@ -11,7 +11,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import reset_queries
@@ -109,18 +109,23 @@ class Pump:
         if now >= self._suspects_after and claim.has_suspects():
             if self._holds():
                 return
-            jobs, self._alone, self._alone_since = claim.claim_suspect(), True, now
+            jobs, self._alone, self._alone_since = claim.claim_suspect(self._noted()), True, now
         else:
-            jobs = claim.claim(skip_hosts=self._crew.busy_hosts())
+            jobs = claim.claim(skip_hosts=self._crew.busy_hosts(), lease_id=self._noted())
         self._take(jobs)
         self._claim_after = 0.0 if jobs else now + IDLE_SECONDS
         self._alone = self._alone and bool(jobs)
 
+    def _noted(self) -> UUID:
+        """A new lease, in the black box before it is in the database: were this process killed
+        between the two the other way round, nothing would be known of the images it had taken."""
+        lease_id = uuid4()
+        self._box.lease(lease_id)
+        return lease_id
+
     def _take(self, jobs: Sequence[Job]) -> None:
         self._claimed.extend(jobs)
-        for lease_id in {job.lease_id for job in jobs} - self._leases:
-            self._leases.add(lease_id)
-            self._box.lease(lease_id)
+        self._leases.update(job.lease_id for job in jobs)
 
     # --- Recording --------------------------------------------------------------------------------
     def _flush(self) -> None:

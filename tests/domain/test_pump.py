@@ -10,7 +10,9 @@ import pytest
 from django.conf import settings
 
 from imageproc.models import ProcessingRequest
+from imageproc.pipeline import claim as claiming
 from imageproc.pipeline import pump as pumping
+from imageproc.pipeline import sweep
 from imageproc.pipeline.crew import InHand, Step
 from imageproc.pipeline.record import Outcome
 from tests.domain import build
@@ -74,3 +76,25 @@ def test_a_stop_waits_no_longer_than_the_drain(
     pumping.Pump(lambda: time.monotonic() > asked).run(60)
     assert time.monotonic() - started < 0.3 + drain + 5
     assert told(request) == [codec or (build.PENDING, 0, 0), (build.PENDING, 0, 0)]
+
+
+def test_a_death_right_after_the_claim_leaves_its_images_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are free at once, and none of them is suspect."""
+    request = build.request(images=3)
+
+    class Died(BaseException):
+        pass
+
+    def die(name: str, subject: str = "") -> None:
+        if name == "claim:after":
+            raise Died
+
+    monkeypatch.setattr(claiming, "crash_point", die)
+    pump = pumping.Pump(lambda: False)
+    with pytest.raises(Died):
+        pump.run(1)
+    assert told(request) == [(build.PROCESSING, 1, 0)] * 3
+    assert sweep.return_wrecked() == 3
+    assert told(request) == [(build.PENDING, 1, 0)] * 3
