@@ -73,10 +73,13 @@ def of_a_million(found: dict[str, Any]) -> list[Budget]:
     if get("image_ms_at_a_million") and get("image_ms_at_ten_thousand"):
         cost = found["image_ms_at_a_million"] / found["image_ms_at_ten_thousand"]
     ahead = get("first_image_before_ingest_end_s")
+    row_ms = get("ingest_python_ms_a_row", 0.0) + get("ingest_postgres_ms_a_row", 0.0)
     return [
         Budget("upload accepted, fully validated, s", get("accept_s"), 20),
+        Budget("the same, s of CPU", get("accept_cpu_s"), 20),
         Budget("peak memory of a web process, MB", get("web_peak_mb"), 200),
         Budget("ingest beside two workers, rows/s", get("ingest_rows_s"), 20_000, True),
+        Budget("the same, rows/s of CPU", 1000 / row_ms if row_ms else None, 20_000, True),
         Budget("first image done ahead of the ingest's end, s", ahead, 0, True),
         Budget("status during the ingest, p95, ms", get("ingesting_status_p95_ms"), 30),
         Budget("list of requests during the ingest, p95, ms", get("ingesting_list_p95_ms"), 200),
@@ -85,6 +88,7 @@ def of_a_million(found: dict[str, Any]) -> list[Budget]:
             for key, name, limit in _PAGES
         ),
         Budget("output CSV, rows/s", get("output_rows_s"), 30_000, True),
+        Budget("the same, rows/s of CPU", get("output_rows_cpu_s"), 30_000, True),
         Budget("memory growth of the output's writer, MB", get("output_growth_mb"), 20),
         Budget("cost of an image, of that at 10,000 rows", cost, 1.2),
     ]
