@@ -129,7 +129,7 @@ class Fleet:
     def wait_for_workers(self, *, of: list[Host], after: Any = None) -> None:
         """Until both clusters of these hosts have beaten their heart, after a moment if given."""
         sql = "SELECT count(*) FROM imageproc_clusterheartbeat WHERE host = ANY(%s)"
-        sql += " AND beat_at > coalesce(%s, '-infinity')"
+        sql += " AND beat_at > coalesce(%s::timestamptz, '-infinity')"
         names = [host.title for host in of]
         self.until(lambda: self.query(sql, names, after)[0][0] >= 2 * len(of), 180)
 
