@@ -55,7 +55,7 @@ class Ground:
             *(self.origin.port, self.receiver.port, self.hostile.port),
             env={
                 "DATABASE_URL": self.database_url,
-                "LEASE_SECONDS": "4",
+                "LEASE_SECONDS": "6",
                 "TICK_SECONDS": "0.5",
                 **stored,
                 **env,
