@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from tests.servers.seaweed import Seaweed
 from tests.servers.service import Service
 
 ROOT = Path(__file__).resolve().parents[1]
+OPERATOR = "bench"
 AnyServer = TypeVar("AnyServer", bound=Server)
 
 
@@ -60,6 +62,7 @@ class Ground:
     near: OriginProcess
     far: OriginProcess
     service: Service
+    password: str  # of OPERATOR, a superuser, who also owns the key that the calls send
 
     def usage(self) -> Usage:
         """Of the service and the servers under it; the origins belong to nobody."""
@@ -83,9 +86,20 @@ def ground(workers: int, *, far_ms: int = 250) -> Iterator[Ground]:
         near, far = (_started(stack, OriginProcess(folder, ms)) for ms in (0, far_ms))
         postgres, seaweed = _started(stack, Postgres(durable=True)), _started(stack, Seaweed())
         env = {"DATABASE_URL": postgres.migrated_database(), **seaweed.new_bucket().environ}
-        env |= {"WORKERS": str(workers), "LOG_LEVEL": "WARNING"}
-        service = _started(stack, Service(near.port, far.port, env=env))
-        yield Ground(postgres, seaweed, near, far, service)
+        service = _started(stack, Service(near.port, far.port, env=env | _production(workers)))
+        password = secrets.token_urlsafe(12)
+        create = ["createsuperuser", "--noinput", "--username", OPERATOR, "--email", "o@localhost"]
+        service.manage(*create, DJANGO_SUPERUSER_PASSWORD=password)
+        service.use_a_key(OPERATOR)
+        yield Ground(postgres, seaweed, near, far, service, password)
+
+
+def _production(workers: int) -> dict[str, str]:
+    """With DEBUG on, Django would note every query."""
+    return {
+        **{"SECRET_KEY": secrets.token_urlsafe(50), "HTTPS": "false", "CALLS_PER_MINUTE_KEY": "0"},
+        **{"WORKERS": str(workers), "LOG_LEVEL": "WARNING"},
+    }
 
 
 def _started(stack: ExitStack, server: AnyServer) -> AnyServer:

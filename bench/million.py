@@ -95,7 +95,8 @@ def _accepted(real: Ground, sheet: Path) -> dict[str, Any]:
     with real.usage() as usage:
         started = time.monotonic()
         with sheet.open("rb") as file:
-            answer = requests.post(url, data=file, headers=UPLOAD, timeout=600)
+            headers = UPLOAD | real.service.headers
+            answer = requests.post(url, data=file, headers=headers, timeout=600)
         seconds = time.monotonic() - started
     assert answer.status_code == 202, answer.text
     return {

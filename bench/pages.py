@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import subprocess
-import sys
 import time
 from statistics import quantiles
 
 import requests
 
-from bench.ground import ROOT, Ground
+from bench.ground import OPERATOR, Ground
 
-OPERATOR = "bench"
-# By the owner of the request, who needs no key here; and by an operator.
-OWNERS = {
+# By a program with a key, and by a person who is signed in.
+CALLS = {
     "status": "/api/status/{id}",
     "list": "/api/requests",
-    "request_page": "/requests/{id}/",
 }
-OPERATORS = {
+VISITS = {
+    "request_page": "/requests/{id}/",
     "dashboard": "/admin/",
     "admin_requests": "/admin/imageproc/processingrequest/",
     "admin_request": "/admin/imageproc/processingrequest/{id}/change/",
     "admin_images": "/admin/imageproc/productimage/",
 }
-EVERY = (*OWNERS, *OPERATORS)
+EVERY = (*CALLS, *VISITS)
 
 
 class Pages:
@@ -34,13 +29,13 @@ class Pages:
 
     def __init__(self, ground: Ground) -> None:
         self._base = ground.service.address
-        self._sessions = {**dict.fromkeys(OWNERS, requests.Session())}
-        self._sessions |= dict.fromkeys(OPERATORS, _operator(ground))
+        self._sessions = {**dict.fromkeys(CALLS, _caller(ground))}
+        self._sessions |= dict.fromkeys(VISITS, _operator(ground))
         self._took: dict[str, list[float]] = {}
 
     def ask(self, request_id: str, *names: str) -> None:
         for name in names:
-            address = self._base + (OWNERS | OPERATORS)[name].format(id=request_id)
+            address = self._base + (CALLS | VISITS)[name].format(id=request_id)
             started = time.monotonic()
             answer = self._sessions[name].get(address, timeout=60, allow_redirects=False)
             self._took.setdefault(name, []).append((time.monotonic() - started) * 1000)
@@ -54,17 +49,18 @@ class Pages:
         return told
 
 
+def _caller(ground: Ground) -> requests.Session:
+    session = requests.Session()
+    session.headers.update(ground.service.headers)
+    return session
+
+
 def _operator(ground: Ground) -> requests.Session:
     """Signed in to the admin, as a person is."""
-    password = secrets.token_urlsafe(12)
-    env = os.environ | ground.service.env | {"DJANGO_SUPERUSER_PASSWORD": password}
-    options = ["--noinput", "--username", OPERATOR, "--email", f"{OPERATOR}@localhost"]
-    command = [sys.executable, "manage.py", "createsuperuser", *options]
-    subprocess.run(command, env=env, cwd=ROOT, check=True, capture_output=True)
     session = requests.Session()
     sign_in = f"{ground.service.address}/admin/login/"
     session.get(sign_in, timeout=30).raise_for_status()
-    form = {"username": OPERATOR, "password": password, "next": "/admin/"}
+    form = {"username": OPERATOR, "password": ground.password, "next": "/admin/"}
     form["csrfmiddlewaretoken"] = session.cookies["csrftoken"]
     answer = session.post(sign_in, data=form, allow_redirects=False, timeout=30)
     assert answer.status_code == 302, "the operator could not sign in"

@@ -53,7 +53,8 @@ def small_behind_large(ground: Ground, names: list[str], large: int) -> float:
     second = service.upload(inputs.sheet_of(inputs.urls(base, names, 5)))["requestId"]
     service.finish(second)
     seconds = time.monotonic() - started
-    requests.post(f"{service.address}/api/requests/{first}/cancel", timeout=30)
+    cancel = f"{service.address}/api/requests/{first}/cancel"
+    requests.post(cancel, headers=service.headers, timeout=30).raise_for_status()
     return seconds
 
 

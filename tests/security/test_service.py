@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import sqlite3
-import subprocess
-import sys
 import threading
 import zlib
 from collections.abc import Iterator
@@ -21,7 +19,7 @@ from PIL import Image
 from imageproc import pictures
 from tests.codec.files import png_chunk
 from tests.origin import Origin
-from tests.servers.service import MANAGE, Service
+from tests.servers.service import Service
 
 pytestmark = pytest.mark.timeout(300)
 MB = 1_000_000
@@ -36,25 +34,17 @@ class Guarded(Service):
     key = ""
 
     def call(self, method: str, path: str, **kwargs: Any) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self.key}", **kwargs.pop("headers", {})}
+        headers = self.headers | kwargs.pop("headers", {})
         return requests.request(
             method, f"{self.address}{path}", headers=headers, timeout=60, **kwargs
         )
-
-    def status(self, request_id: str, **query: str) -> dict[str, Any]:
-        answer = self.call("GET", f"/api/status/{request_id}", params=query)
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
 
     def process(self, urls: list[str]) -> dict[str, Any]:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(["S. No.", "Product Name", "Input Image Urls"])
         writer.writerows([number, "Shoe", url] for number, url in enumerate(urls, 1))
-        files = {"file": ("products.csv", text.getvalue())}
-        answer = self.call("POST", "/api/upload", files=files)
-        assert answer.status_code == 202, answer.text
-        return self.finish(answer.json()["requestId"], 240)
+        return self.finish(self.upload(text.getvalue())["requestId"], 240)
 
     def workers(self) -> list[psutil.Process]:
         """Every process below the service that is no web server."""
@@ -72,9 +62,7 @@ def service(origin_server: Origin) -> Iterator[Guarded]:
         },
     )
     guarded.start()
-    create = [sys.executable, str(MANAGE), "apikey", "create", "test", "--owner", "olga"]
-    made = subprocess.run(create, env=guarded.env, capture_output=True, text=True, check=True)
-    guarded.key = made.stdout.strip()
+    guarded.key = guarded.use_a_key()
     yield guarded
     guarded.stop()
     guarded.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ class Service(Server):
     def __init__(self, *origin_ports: int, env: Mapping[str, str] | None = None) -> None:
         super().__init__()
         [self.port] = free_ports(1)
+        self.headers: dict[str, str] = {}  # of every call, such as Authorization
         # Not the test process's own database: two services on one would do each other's work.
         self.env: dict[str, str] = {
             **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
@@ -49,19 +51,33 @@ class Service(Server):
         except requests.RequestException:
             return False
 
+    def use_a_key(self, owner: str = "olga") -> str:
+        """Make an API key, for a service that lets nobody in without one; all calls send it."""
+        key = self.manage("apikey", "create", "test", "--owner", owner)
+        self.headers = {"Authorization": f"Bearer {key}"}
+        return key
+
+    def manage(self, *command: str, **env: str) -> str:
+        """What a management command says, run beside the service."""
+        line = [sys.executable, str(MANAGE), *command]
+        done = subprocess.run(line, env=self.env | env, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
     def upload(self, csv: str | bytes, **fields: str) -> dict[str, Any]:
         """The answer of an upload, which must be accepted."""
         answer = requests.post(
             f"{self.address}/api/upload",
             files={"file": ("products.csv", csv, "text/csv")},
             data=fields,
+            headers=self.headers,
             timeout=60,
         )
         assert answer.status_code == 202, answer.text
         return dict(answer.json())
 
     def status(self, request_id: str, **query: str) -> dict[str, Any]:
-        answer = requests.get(f"{self.address}/api/status/{request_id}", params=query, timeout=30)
+        url = f"{self.address}/api/status/{request_id}"
+        answer = requests.get(url, params=query, headers=self.headers, timeout=30)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
@@ -76,6 +92,6 @@ class Service(Server):
         raise AssertionError(f"not final after {seconds} s: {told}\n{self.log_tail()}")
 
     def get(self, url: str) -> requests.Response:
-        answer = requests.get(url, timeout=60)
+        answer = requests.get(url, headers=self.headers, timeout=60)
         assert answer.status_code == 200, answer.text
         return answer
