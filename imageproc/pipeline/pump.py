@@ -44,6 +44,9 @@ FLUSH_SIZE = 50
 LOW_WATER = 8
 # Nothing was due: ask again after.
 IDLE_SECONDS = 0.5
+# Nothing was due but at the hosts that were passed over, which means that all of theirs was read:
+# a third of a second for a million rows. Ask again after, or when the hosts are others.
+PASSED_OVER_SECONDS = 5.0
 # The storage does not answer: ask it again after.
 STORAGE_SECONDS = 2.0
 # One decode that lasts longer cannot be stopped but with its process; its CPU: the settings.
@@ -58,6 +61,7 @@ class Pump:
         self._claimed: deque[Job] = deque()
         self._outcomes: list[Outcome] = []
         self._leases: set[UUID] = set()
+        self._passed_over: set[str] = set()
         self._recorded = 0
         self._alone = self._storage_failed = False
         self._alone_since = self._suspects_after = 0.0
@@ -100,8 +104,10 @@ class Pump:
     # --- Claiming ---------------------------------------------------------------------------------
     def _claim(self) -> None:
         """Top up; but alone with an image that a worker died of."""
-        now = time.monotonic()
-        if self._alone or len(self._claimed) > LOW_WATER or now < self._claim_after:
+        if self._alone or len(self._claimed) > LOW_WATER:
+            return
+        now, busy = time.monotonic(), self._crew.busy_hosts()
+        if now < self._claim_after and busy == self._passed_over:
             return
         if self._storage_failed and store.probe():
             self._claim_after = now + STORAGE_SECONDS
@@ -111,9 +117,10 @@ class Pump:
                 return
             jobs, self._alone, self._alone_since = claim.claim_suspect(self._noted()), True, now
         else:
-            jobs = claim.claim(skip_hosts=self._crew.busy_hosts(), lease_id=self._noted())
+            jobs = claim.claim(skip_hosts=busy, lease_id=self._noted())
         self._take(jobs)
-        self._claim_after = 0.0 if jobs else now + IDLE_SECONDS
+        self._passed_over = busy
+        self._claim_after = 0.0 if jobs else now + (PASSED_OVER_SECONDS if busy else IDLE_SECONDS)
         self._alone = self._alone and bool(jobs)
 
     def _noted(self) -> UUID:

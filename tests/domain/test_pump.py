@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.conf import settings
 
-from imageproc.models import ProcessingRequest
+from imageproc.models import ProcessingRequest, ProductImage
 from imageproc.pipeline import claim as claiming
+from imageproc.pipeline import crew, sweep
 from imageproc.pipeline import pump as pumping
-from imageproc.pipeline import sweep
 from imageproc.pipeline.crew import InHand, Step
 from imageproc.pipeline.record import Outcome
 from tests.domain import build
@@ -98,3 +99,24 @@ def test_a_death_right_after_the_claim_leaves_its_images_known(
     assert told(request) == [(build.PROCESSING, 1, 0)] * 3
     assert sweep.return_wrecked() == 3
     assert told(request) == [(build.PENDING, 1, 0)] * 3
+
+
+def test_a_host_that_is_passed_over_is_not_read_again_and_again(
+    monkeypatch: pytest.MonkeyPatch, fetches_end: threading.Event
+) -> None:
+    """All that is due waits at one host, to which there are connections enough."""
+    build.request(images=3)
+    asked: list[set[str]] = []
+    claim = claiming.claim
+
+    def noted(*, skip_hosts: set[str], **options: Any) -> list[claiming.Job]:
+        asked.append(skip_hosts)
+        return claim(skip_hosts=skip_hosts, **options)
+
+    monkeypatch.setattr(claiming, "claim", noted)
+    monkeypatch.setattr(crew, "MAX_PER_HOST", 2)
+    monkeypatch.setattr(pumping, "LAST_WAIT", 0.1)
+    monkeypatch.setattr(pumping, "work", lambda *_: fetches_end.wait(30) and None)
+    pumping.Pump(lambda: False).run(2.5)
+    [host] = {*ProductImage.objects.values_list("host", flat=True)}
+    assert [hosts for hosts in asked if hosts] == [{host}]
