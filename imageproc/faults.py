@@ -137,7 +137,7 @@ WORKER_DIED = _permanent(
 )
 INGEST_DIED = _permanent(
     "ingest_died",
-    "Reading this file stopped the worker three times.",
+    "Reading this file stopped the worker five times.",
     "Save it again as CSV, or upload it in smaller parts.",
 )
 INTERNAL = _transient("internal", "Something went wrong on our side.")

@@ -27,7 +27,7 @@ class RequestStatus(models.TextChoices):
 
 
 # An ingest that stopped its worker this often, at the same place, is not tried again.
-MAX_INGEST_ATTEMPTS = 3
+MAX_INGEST_ATTEMPTS = 5
 # Longer than a worker can have an image in hand.
 REMAINS_SECONDS = 600
 FINAL = (RequestStatus.COMPLETED, RequestStatus.FAILED, RequestStatus.CANCELLED)

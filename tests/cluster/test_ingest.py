@@ -12,7 +12,7 @@ Make = Callable[..., Tree]
 ROW = "1,%s,http://shop.example/1.jpg"
 
 
-def test_it_is_given_up_after_three_deaths(tree: Make, tmp_path: Path) -> None:
+def test_it_is_given_up_after_five_deaths(tree: Make, tmp_path: Path) -> None:
     workers = tree(
         "worker",
         DJANGO_SETTINGS_MODULE="config.settings",
@@ -24,6 +24,6 @@ def test_it_is_given_up_after_three_deaths(tree: Make, tmp_path: Path) -> None:
     done = run("process", str(file), "--out", str(tmp_path / "out"), env=workers.env)
     assert done.returncode == 1, done.stderr
     sql = "SELECT status, error_message, ingest_attempts FROM imageproc_processingrequest"
-    assert workers.query(sql) == [("FAILED", INGEST_DIED.sentence, 4)]
+    assert workers.query(sql) == [("FAILED", INGEST_DIED.sentence, 6)]
     assert workers.query("SELECT count(*) FROM imageproc_productimage") == [(0,)]
-    assert workers.log.read_text().count("control.worker died (exit code -9)") == 3
+    assert workers.log.read_text().count("control.worker died (exit code -9)") == 5

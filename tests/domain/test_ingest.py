@@ -60,7 +60,7 @@ def test_one_that_kills_its_process_is_given_up(
     accepted: ProcessingRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingestion, "insert_rows", raising(Died()))
-    for count in (1, 2, 3):
+    for count in (1, 2, 3, 4, 5):
         request = attempt(accepted)
         assert (request.status, request.ingest_attempts) == (RequestStatus.PROCESSING, count)
     request = attempt(accepted)
@@ -72,7 +72,7 @@ def test_one_that_kills_its_process_is_given_up(
 def test_one_that_gets_on_is_not(
     accepted: ProcessingRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It dies more than three times in all, before and after each chunk."""
+    """It dies more than five times in all, before and after each chunk."""
     for products in (2, 4, 5):
         monkeypatch.setattr(ingestion, "crash_point", raising(Died()))
         attempt(accepted)
