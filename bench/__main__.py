@@ -26,7 +26,7 @@ from bench.ground import ROOT, Ground, OriginProcess, ground
 
 SHARP = ROOT / "bench" / "peers" / "sharp.mjs"
 IMG2DATASET = ROOT / "bench" / "peers" / ".venv" / "bin" / "python"
-SETTLE_SECONDS = 15  # a start is over
+SETTLE_SECONDS = 15  # the last lap is over
 WORKERS = len(os.sched_getaffinity(0))
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="one tiny round; proves nothing")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=240, help="photographs a round")
+    parser.add_argument("--images", type=int, default=480, help="photographs a round")
     parser.add_argument("--out", default="speed", help="name of the result")
     options = parser.parse_args()
     if options.smoke:
@@ -79,7 +79,7 @@ def _rounds(real: Ground, rounds: int, images: int) -> dict[str, list[Lap]]:
 
 def _contestants(real: Ground, images: int) -> Iterator[tuple[str, Callable[[], Lap]]]:
     photos, small = list(inputs.photographs()), list(inputs.small_pictures())
-    repeats = str(max(1, images // 120))
+    repeats = str(max(1, images // 40))
     folder = str(real.near.pictures / "photographs")
     codec = [sys.executable, "-m", "bench.codec", folder, repeats]
     yield "codec", lambda: race(codec)
@@ -116,10 +116,10 @@ def _fetching(command: list[str], origin: OriginProcess, names: list[str], count
 
 def _other(real: Ground) -> dict[str, Any]:
     small = list(inputs.small_pictures())
-    behind = service.small_behind_large(real, small, large=100_000)
-    real.service.restart()
     time.sleep(SETTLE_SECONDS)
-    return {"small_behind_large_s": behind, "idle_percent": service.idle(real)}
+    idle = service.idle(real)
+    behind = service.small_behind_large(real, small, large=100_000)
+    return {"small_behind_large_s": behind, "idle_percent": idle}
 
 
 def _quality() -> dict[str, float]:

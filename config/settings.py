@@ -326,7 +326,7 @@ Q_CLUSTER: dict[str, Any] = {
     "max_attempts": 3,
     "save_limit": -1,
     "catch_up": False,
-    "poll": 0.3,
+    "poll": 0.5,
     "scheduler": False,
     "label": "Queue",
     "ALT_CLUSTERS": {

@@ -81,14 +81,14 @@ class Service(Server):
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    def finish(self, request_id: str, seconds: float = 120.0) -> dict[str, Any]:
-        """The final status, with up to 500 products."""
+    def finish(self, request_id: str, seconds: float = 120.0, every: float = 0.2) -> dict[str, Any]:
+        """The final status, with up to 500 products; asked for every so many seconds."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             told = self.status(request_id, limit="1")
             if told["status"] in FINAL:
                 return self.status(request_id, limit="500")
-            time.sleep(0.2)
+            time.sleep(every)
         raise AssertionError(f"not final after {seconds} s: {told}\n{self.log_tail()}")
 
     def get(self, url: str) -> requests.Response:
