@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from imageproc.pipeline import blackbox
-from imageproc.pipeline.blackbox import BlackBox
-from imageproc.pipeline.claim import claim
+from imageproc.pipeline.blackbox import NOBODY, BlackBox
+from imageproc.pipeline.claim import claim, claim_suspect
 from imageproc.pipeline.sweep import return_expired, return_wrecked
 from tests.domain import build
 from tests.domain.test_sweep import kill_the_worker
@@ -87,12 +87,27 @@ def test_only_the_image_in_the_codec_is_suspect() -> None:
 
 def test_an_image_in_hand_at_every_death_is_suspect_in_the_end() -> None:
     of = build.request(images=1)
-    for _ in range(3):
+    for _ in range(6):
+        assert of.images.get().lost_count == 0
         [job] = claim()
         crash([job.lease_id], uuid4())
         assert return_wrecked() == 1
     row = of.images.get()
-    assert (row.attempts, row.lost_count) == (3, 1)
+    assert (row.attempts, row.lost_count) == (6, 1)
+
+
+def test_a_suspect_is_not_blamed_for_a_death_in_another_step() -> None:
+    """Once in the codec by chance; then alone, fetching, when its worker is killed again."""
+    of = build.request(images=1)
+    [job] = claim()
+    crash([job.lease_id], job.image_id)
+    assert return_wrecked() == 1
+    for _ in range(3):
+        [job] = claim_suspect()
+        crash([job.lease_id], NOBODY)
+        assert return_wrecked() == 1
+    row = of.images.get()
+    assert (row.status, row.attempts, row.lost_count) == ("PENDING", 4, 1)
 
 
 def test_a_paused_worker_s_images_are_no_suspects() -> None:
