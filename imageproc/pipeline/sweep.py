@@ -33,8 +33,8 @@ BATCH = 500
 # Control tasks put back at a time; none while this many are still waiting.
 CONTROL_BACKLOG = 20
 # An image that has been in hand so often, and its worker is lost once more, is to blame without
-# other evidence. At 3, two of 10,000 sound images in a storm of 200 kills were: once in the codec by
-# chance, then alone, in some other step, at two more kills.
+# other evidence. At 3, two of 10,000 sound images in a storm of 200 kills were: once in the codec
+# by chance, then alone, in some other step, at two more kills.
 UNEXPLAINED = 6
 
 
@@ -81,8 +81,8 @@ def sweep() -> dict[str, int]:
 def return_wrecked() -> int:
     """Images of workers of this host that died, at once. Rows moved.
 
-    To blame is the one in the codec; and any that has had UNEXPLAINED attempts, whatever step it was
-    in, so that this ends.
+    To blame is the one in the codec; and any that has had UNEXPLAINED attempts, whatever step it
+    was in, so that this ends.
     """
     return sum(_return_wreck(wreck) for wreck in blackbox.wrecks())
 
