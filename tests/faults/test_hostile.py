@@ -29,7 +29,7 @@ def test_every_kind_ends_as_it_must(ground: Ground, ledger: Ledger) -> None:
 @pytest.mark.faults
 def test_200_at_once_slow_nobody_down(ground: Ground, ledger: Ledger) -> None:
     before = rate(ground, 1000)
-    bad = attack(ground, 800)
+    bad = attack(ground, 1000)
     ground.until(lambda: ground.hostile.open >= 100)
     together = rate(ground, 1000)
     busy = ground.hostile.open  # it went on to the end of the measurement
