@@ -117,7 +117,7 @@ def scan_bomb(scans: int) -> bytes:
 
 def bombs() -> dict[str, tuple[bytes, str | None]]:
     """Name → (file, the reason for which it must fail; None: it is made)."""
-    wide = Image.new("RGB", (16383, 3000), (200, 30, 30))
+    wide = Image.new("RGB", (16383, 2600), (200, 30, 30))
     many = Image.new("L", (7000, 7000))
     return {
         "flat-50-megapixels.png": (flat_png(8000, 6250), None),

@@ -37,7 +37,7 @@ class Budget:
     # Progressive JPEG: scans x pixels. Each scan costs about 0.8 ns a pixel.
     max_scan_pixels: int = 2_500_000_000
     # What decoder and encoder must hold at once, by the estimates here and in FileType.
-    max_held_bytes: int = 430_000_000
+    max_held_bytes: int = 365_000_000
     max_profile_bytes: int = 4 * 1024 * 1024
 
 
