@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Response, expect
 
-from tests.cluster.harness import run
 from tests.origin import Origin
 from tests.servers.service import Service
 from tests.web.browser.chromium import WIDE, Scheme, overflows
@@ -46,11 +45,8 @@ class Walk:
 @pytest.fixture(scope="module")
 def root(service: Service) -> str:
     """The name of somebody who may do all."""
-    done = run(
-        *("createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"),
-        env={**service.env, "DJANGO_SUPERUSER_PASSWORD": PASSWORD},
-    )
-    assert done.returncode == 0, done.stderr
+    create = ("createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com")
+    service.manage(*create, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
     return "root"
 
 
