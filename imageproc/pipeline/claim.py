@@ -47,12 +47,18 @@ class Job:
 
 
 def claim(
-    limit: int = CHUNK, *, skip_hosts: Collection[str] = (), lease_id: UUID | None = None
+    limit: int = CHUNK,
+    *,
+    skip_hosts: Collection[str] = (),
+    lease_id: UUID | None = None,
+    leave_half: bool = False,
 ) -> list[Job]:
     """Lease up to ``limit`` due images, shared between the requests served longest ago.
 
     ``skip_hosts``: hosts that this worker has enough connections to. ``lease_id``: a new one that
-    the caller has noted before it is taken.
+    the caller has noted before it is taken. ``leave_half`` of the last images to the next claim:
+    one worker would be busy with them for seconds while the others have nothing (guided
+    self-scheduling, Polychronopoulos and Kuck 1987, https://doi.org/10.1109/TC.1987.5009495).
     """
     if Switch.objects.is_paused(Switch.WORKERS):
         return []
@@ -60,6 +66,8 @@ def claim(
     with transaction.atomic():
         requests = _to_serve(skip_hosts)
         ids = _share(requests, limit, skip_hosts)
+        if leave_half and len(ids) < limit:
+            ids = ids[: (len(ids) + 1) // 2]
         jobs = _lease(ids, lease_id or uuid4())
     if jobs:
         crash_point("claim:after")
@@ -133,11 +141,19 @@ def _lease(ids: list[UUID], lease_id: UUID) -> list[Job]:
         return []
     taken = ProductImage.objects.lease(ids, lease_id, settings.LEASE_SECONDS)
     assert taken == len(ids), "rows locked by this transaction cannot have moved"
-    images = ProductImage.objects.filter(id__in=ids).select_related("product", "request")
-    return [_job(image, lease_id) for image in images.order_by("id")]
+    images = ProductImage.objects.filter(id__in=ids).order_by("id")
+    return [_job(image, lease_id) for image in images.values_list(*_READ, named=True)]
 
 
-def _job(image: ProductImage, lease_id: UUID) -> Job:
+# What a Job is made of, and no more: model instances would cost 0.2 ms an image.
+_READ = (
+    *("id", "request_id", "input_url", "host", "attempts", "position"),
+    *("product__serial_number", "product__product_name"),
+    *("request__recipe", "request__store_originals"),
+)
+
+
+def _job(image: Any, lease_id: UUID) -> Job:
     return Job(
         image_id=image.id,
         request_id=image.request_id,
@@ -145,17 +161,17 @@ def _job(image: ProductImage, lease_id: UUID) -> Job:
         url=image.input_url,
         host=image.host,
         attempt=image.attempts,
-        stem=object_stem(image),
-        recipe=image.request.recipe,
-        store_original=image.request.store_originals,
+        stem=_object_stem(image),
+        recipe=image.request__recipe,
+        store_original=image.request__store_originals,
     )
 
 
-def object_stem(image: ProductImage) -> str:
+def _object_stem(image: Any) -> str:
     """The object's key without its extension: readable, unique, the same on every retry.
 
     ``<request>/<serial>-<product>-<position>-<the last, random, digits of the image's id>``.
     """
-    serial = slugify(image.product.serial_number)[:40] or "row"
-    name = slugify(image.product.product_name)[:60] or "product"
+    serial = slugify(image.product__serial_number)[:40] or "row"
+    name = slugify(image.product__product_name)[:60] or "product"
     return f"{image.request_id}/{serial}-{name}-{image.position}-{image.id.hex[-8:]}"

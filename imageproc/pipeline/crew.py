@@ -46,23 +46,25 @@ class InHand:
     job: Job
     step: Step = Step.FETCH
     since: float = field(default_factory=time.monotonic)
-    cpu: float = field(default_factory=time.process_time)
+    cpu: float = 0.0
     # Set when the pump has given the job back: the thread stops at its next step.
     dropped: bool = False
 
     def enter(self, step: Step) -> None:
         # The step last: whoever reads in between must not count the old time for the new step.
-        self.since, self.cpu = time.monotonic(), time.process_time()
+        self.since = time.monotonic()
+        if step is Step.COMPRESS:
+            self.cpu = time.process_time()  # a system call that asks every thread
         self.step = step
 
     def lasts(self, step: Step, seconds: float) -> bool:
         """Whether it has been in this step for longer than ``seconds``."""
         return self.step is step and time.monotonic() - self.since > seconds
 
-    def burns(self, step: Step, seconds: float) -> bool:
-        """Whether this process has used ``seconds`` of CPU since it entered this step: unlike the
-        clock, that stands still while the process is paused or waits for a busy machine."""
-        return self.step is step and time.process_time() - self.cpu > seconds
+    def burns(self, seconds: float) -> bool:
+        """Whether this process has used ``seconds`` of CPU since the image is in the codec: unlike
+        the clock, that stands still while the process is paused or waits for a busy machine."""
+        return self.step is Step.COMPRESS and time.process_time() - self.cpu > seconds
 
 
 class Crew:

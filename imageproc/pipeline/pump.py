@@ -117,7 +117,7 @@ class Pump:
                 return
             jobs, self._alone, self._alone_since = claim.claim_suspect(self._noted()), True, now
         else:
-            jobs = claim.claim(skip_hosts=busy, lease_id=self._noted())
+            jobs = claim.claim(skip_hosts=busy, lease_id=self._noted(), leave_half=True)
         self._take(jobs)
         self._passed_over = busy
         self._claim_after = 0.0 if jobs else now + (PASSED_OVER_SECONDS if busy else IDLE_SECONDS)
@@ -198,7 +198,7 @@ class Pump:
         in_codec = self._crew.in_codec()
         if in_codec is None:
             return
-        if in_codec.burns(Step.COMPRESS, settings.MAX_CODEC_CPU_SECONDS) or in_codec.lasts(
+        if in_codec.burns(settings.MAX_CODEC_CPU_SECONDS) or in_codec.lasts(
             Step.COMPRESS, CODEC_SECONDS
         ):
             self._abandon(in_codec.job, TOO_SLOW)

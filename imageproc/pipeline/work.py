@@ -22,7 +22,7 @@ from imageproc.pipeline.record import Done, Failed, Outcome
 
 log = logging.getLogger(__name__)
 # One image at a time fills the core that this process has.
-_compressor = threading.Semaphore(1)
+_compressor = threading.Lock()
 
 
 class Dropped(Exception):  # noqa: N818

@@ -49,6 +49,12 @@ def test_what_one_request_leaves_goes_to_the_others() -> None:
     assert Counter(job.request_id for job in claim(50))[large.id] == 47
 
 
+def test_of_the_last_images_half_are_left_to_the_others() -> None:
+    build.request(images=13)
+    sizes = [len(claim(10, leave_half=True)) for _ in range(5)]
+    assert sizes == [10, 2, 1, 0, 0]
+
+
 def test_backoff_keeps_an_image_out_until_its_time() -> None:
     of = build.request(images=1)
     of.images.update(next_attempt_at=timezone.now() + timedelta(seconds=60))

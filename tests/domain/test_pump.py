@@ -96,9 +96,10 @@ def test_a_death_right_after_the_claim_leaves_its_images_known(
     pump = pumping.Pump(lambda: False)
     with pytest.raises(Died):
         pump.run(1)
-    assert told(request) == [(build.PROCESSING, 1, 0)] * 3
-    assert sweep.return_wrecked() == 3
-    assert told(request) == [(build.PENDING, 1, 0)] * 3
+    held, left = (build.PROCESSING, 1, 0), (build.PENDING, 0, 0)
+    assert sorted(told(request)) == [left, held, held]
+    assert sweep.return_wrecked() == 2
+    assert sorted(told(request)) == [left, *[(build.PENDING, 1, 0)] * 2]
 
 
 def test_a_host_that_is_passed_over_is_not_read_again_and_again(

@@ -14,11 +14,14 @@ GRACE_SECONDS = 10
 
 # glibc gives threads heaps of their own and keeps what they freed: with a crew of dozens that is
 # a hundred megabytes of pictures long gone. Two heaps serve them as well; the codec holds no lock.
-# And what is a megabyte or more goes back to the system at once, however much of it there was.
-ALLOCATOR = {
-    name: os.environ.get(name, value)
-    for name, value in (("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "1048576"))
+# And what is 4 MB or more goes back to the system at once, however much of it there was; of the
+# rest, 16 MB stay: to take them anew for each picture costs 3 ms of page faults (mallopt(3)).
+_ALLOCATOR = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(4 * 1024**2),
+    "MALLOC_TRIM_THRESHOLD_": str(16 * 1024**2),
 }
+ALLOCATOR = {name: os.environ.get(name, value) for name, value in _ALLOCATOR.items()}
 
 
 class Command(BaseCommand):

@@ -19,12 +19,12 @@ from imageproc.pipeline.compress.identify import RefusedError, Source
 from imageproc.pipeline.recipe import Recipe
 
 _LOADERS = {
-    "jpeg": "jpegload_buffer",
-    "png": "pngload_buffer",
-    "webp": "webpload_buffer",
-    "gif": "gifload_buffer",
-    "tiff": "tiffload_buffer",
-    "avif": "heifload_buffer",
+    "jpeg": "jpegload_source",
+    "png": "pngload_source",
+    "webp": "webpload_source",
+    "gif": "gifload_source",
+    "tiff": "tiffload_source",
+    "avif": "heifload_source",
 }
 # EXIF orientations that exchange width and height (CIPA DC-008, tag 0x0112).
 _SIDEWAYS = (5, 6, 7, 8)
@@ -79,7 +79,9 @@ def _load(source: Source, shrink: int = 1) -> Any:
     options: dict[str, Any] = {"access": "sequential", "fail_on": "warning"}
     if shrink > 1:
         options["shrink"] = shrink
-    loaded = getattr(vips().Image, _LOADERS[source.kind])(source.data, **options)
+    # A VipsSource reads the bytes where they are; a buffer would be copied for each load.
+    data = vips().Source.new_from_memory(source.data)
+    loaded = getattr(vips().Image, _LOADERS[source.kind])(data, **options)
     if shrink == 1 and (loaded.width, loaded.height) != (source.width, source.height):
         raise RefusedError(faults.IMAGE_CORRUPT.because("two readers disagree about its size"))
     if loaded.format not in ("uchar", "ushort"):

@@ -14,12 +14,12 @@ from types import ModuleType
 # The only readers of pixels that a file may reach. All others (SVG, raw, CSV, vips' own format, …)
 # are blocked in libvips itself, whatever calls for them.
 _LOADERS = (
-    "VipsForeignLoadJpegBuffer",
-    "VipsForeignLoadPngBuffer",
-    "VipsForeignLoadWebpBuffer",
-    "VipsForeignLoadNsgifBuffer",
-    "VipsForeignLoadTiffBuffer",
-    "VipsForeignLoadHeifBuffer",
+    "VipsForeignLoadJpegSource",
+    "VipsForeignLoadPngSource",
+    "VipsForeignLoadWebpSource",
+    "VipsForeignLoadNsgifSource",
+    "VipsForeignLoadTiffSource",
+    "VipsForeignLoadHeifSource",
 )
 
 _lock = threading.Lock()

@@ -108,11 +108,10 @@ def _within(kind: str, data: bytes, opened: Any, budget: Budget) -> Source | Fau
     width, height = opened.size
     if width * height > budget.max_pixels or max(width, height) > budget.max_side:
         return faults.TOO_MANY_PIXELS.because(f"{width}x{height} pixels")
-    if kind == "jpeg":
-        scans = anatomy.scan_count(data)
-        if scans > budget.max_scans or scans * width * height > budget.max_scan_pixels:
-            return faults.TOO_COMPLEX.because(f"{scans} scans of {width}x{height} pixels")
-    held = int(width * height * _held_per_pixel(kind, data, opened)) + 2 * len(data)
+    scans = anatomy.scan_count(data, budget.max_scans + 1) if kind == "jpeg" else 0
+    if scans > budget.max_scans or scans * width * height > budget.max_scan_pixels:
+        return faults.TOO_COMPLEX.because(f"{scans} scans of {width}x{height} pixels, or more")
+    held = int(width * height * _held_per_pixel(kind, data, opened, scans)) + 2 * len(data)
     if held > budget.max_held_bytes:
         return faults.TOO_COMPLEX.because(f"needs {held} bytes to open")
     return Source(kind, data, width, height, held, opened if _opens_itself(kind, opened) else None)
@@ -123,11 +122,11 @@ def _opens_itself(kind: str, opened: Any) -> bool:
     return kind in ("bmp", "heic") or (kind == "tiff" and opened.mode == "YCbCr")
 
 
-def _held_per_pixel(kind: str, data: bytes, opened: Any) -> float:
+def _held_per_pixel(kind: str, data: bytes, opened: Any, scans: int) -> float:
     """Bytes a pixel that the decoder must hold at once (measured); 0 where it streams rows."""
     if kind == "jpeg":
         # More than one scan: libjpeg keeps all coefficients, 16 bits each.
-        return 2.0 * len(opened.getbands()) if anatomy.scan_count(data) > 1 else 0.0
+        return 2.0 * len(opened.getbands()) if scans > 1 else 0.0
     if kind == "png":
         depth, colour, interlaced = data[24], data[25], data[28]
         channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 4)
