@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python manage.py
 HOST ?= 127.0.0.1:8000
+TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup system run demo test lint format bench bench-million faults screenshots clean
 
@@ -28,10 +29,10 @@ system: ## Install what the tests need from the operating system, where it is mi
 	@tests/servers/install-system-packages
 
 # Two runs, and either may fail the make: what depends on the database's kind on SQLite first, then
-# all of it on PostgreSQL.
+# all of it on PostgreSQL, two files at a time.
 test: setup system ## The whole test suite, with real servers
 	TEST_DATABASE=sqlite $(BIN)/python -m pytest -m 'both_databases and not faults'
-	TEST_DATABASE=postgres $(BIN)/python -m pytest -m 'not faults'
+	TEST_DATABASE=postgres $(BIN)/python -m pytest -m 'not faults' $(TWO_AT_A_TIME)
 
 faults: setup system ## The long form of the fault suite (docs/reliability.md); half an hour
 	TEST_DATABASE=postgres $(BIN)/python -m pytest -m faults tests/faults tests/operate tests/e2e

@@ -14,9 +14,18 @@ from tests.servers.redis import Redis
 from tests.servers.s3 import Bucket
 from tests.servers.seaweed import Seaweed
 
-pytest_plugins = ["tests.origin"]
+pytest_plugins = ["tests.faults.ledger", "tests.origin"]
 
 CI = bool(os.environ.get("CI"))
+
+
+# Folders whose tests start whole services and wait for them.
+LONG = ("e2e", "operate", "cluster", "faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first: side by side (``pytest -n``), the short ones fill up the end."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 def missing(reason: str) -> None:

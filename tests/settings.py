@@ -1,6 +1,7 @@
 """The settings of the test process: the project's own, in an environment of their own.
 
-``TEST_DATABASE=postgres`` runs the tests on a PostgreSQL that starts here; otherwise SQLite.
+``TEST_DATABASE=postgres`` runs the tests on a PostgreSQL that starts here; otherwise SQLite. The
+processes of ``pytest -n`` share the server that the first one starts, in databases of their own.
 """
 
 import atexit
@@ -18,13 +19,15 @@ os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="imageproc-tests-")
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 atexit.register(shutil.rmtree, os.environ["DATA_DIR"], ignore_errors=True)
 
-TEST_DATABASE = os.environ.pop("TEST_DATABASE", "sqlite")
+TEST_DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
 if TEST_DATABASE == "postgres":
-    from tests.servers.postgres import Postgres
+    if "TEST_POSTGRES" not in os.environ:
+        from tests.servers.postgres import Postgres
 
-    _postgres = Postgres()
-    _postgres.start()
-    os.environ["DATABASE_URL"] = _postgres.url()
+        _postgres = Postgres()
+        _postgres.start()
+        os.environ["TEST_POSTGRES"] = _postgres.url()
+    os.environ["DATABASE_URL"] = os.environ["TEST_POSTGRES"]
 
 # What a child process loads: the project's settings, in the environment made above.
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"

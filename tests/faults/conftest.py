@@ -1,47 +1,15 @@
-"""The grounds, and the table at the end: printed, and kept as JSON under var/."""
+"""The ground of the fault suite."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.faults.checker import Verdict
 from tests.faults.ground import Ground
 from tests.servers.postgres import Postgres
 from tests.servers.rclone import Rclone
-
-SEED = int(os.environ.get("FAULT_SEED", "20240617"))
-RESULTS = Path(__file__).resolve().parents[2] / "var" / "faults.json"
-_rows: list[dict[str, Any]] = []
-
-
-class Ledger:
-    """Takes the verdict of each scenario; any mismatch fails it."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def close(self, verdict: Verdict, recovery: list[float] | None = None, **facts: Any) -> None:
-        row: dict[str, Any] = {"scenario": self.name, "seed": SEED, **verdict.counts, **facts}
-        if recovery:
-            ordered = sorted(recovery)
-            row["recovery_p95_s"] = round(ordered[int(0.95 * (len(ordered) - 1))], 1)
-            row["recovery_max_s"] = round(ordered[-1], 1)
-        _rows.append(row)
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(_rows, indent=1))
-        assert verdict.clean, "\n".join([str(row), *verdict.notes])
-
-
-@pytest.fixture
-def ledger(request: pytest.FixtureRequest) -> Ledger:
-    return Ledger(request.node.name)
-
 
 FETCH_DEADLINE = 5
 # Budgets small enough that an image can exceed them within a test; armed by the images' names.
@@ -75,12 +43,3 @@ def ground(_ground: Ground) -> Ground:
     _ground.proxy.mode = "pass"
     _ground.service.start()
     return _ground
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if not _rows:
-        return
-    terminalreporter.section(f"faults, seed {SEED}")
-    for row in _rows:
-        facts = "  ".join(f"{key} {value}" for key, value in row.items() if key != "scenario")
-        terminalreporter.line(f"{row['scenario']}: {facts}")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from imageproc.crashpoints import POINTS
-from tests.faults.conftest import Ledger
 from tests.faults.ground import Ground
+from tests.faults.ledger import Ledger
 from tests.servers.postgres import Postgres
 from tests.servers.rclone import Rclone
 

@@ -14,9 +14,9 @@ import pytest
 
 from tests.conftest import missing
 from tests.faults.checker import FINAL
-from tests.faults.conftest import Ledger
 from tests.faults.disk import fill, mount, mounted
 from tests.faults.ground import Ground
+from tests.faults.ledger import Ledger
 from tests.faults.trees import Web
 from tests.servers.postgres import Postgres
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from imageproc import pictures
-from tests.faults.conftest import FETCH_DEADLINE, Ledger
+from tests.faults.conftest import FETCH_DEADLINE
 from tests.faults.ground import Ground
+from tests.faults.ledger import Ledger
 
 pytestmark = pytest.mark.timeout(1800)
 # For the clocks of two processes on a busy machine.

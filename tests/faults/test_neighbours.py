@@ -11,8 +11,8 @@ import requests
 
 from tests.e2e.conftest import sheet_of
 from tests.faults.checker import Promise
-from tests.faults.conftest import Ledger
 from tests.faults.ground import Ground
+from tests.faults.ledger import Ledger
 
 pytestmark = pytest.mark.timeout(3000)
 LONG = pytest.mark.faults

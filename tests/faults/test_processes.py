@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.conftest import SEED, Ledger
 from tests.faults.ground import Ground, kill
+from tests.faults.ledger import SEED, Ledger
 
 pytestmark = pytest.mark.timeout(3000)
 LONG = pytest.mark.faults

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.faults.conftest import Ledger
 from tests.faults.ground import Ground
+from tests.faults.ledger import Ledger
 from tests.faults.trees import Web, Workers, descendants
 from tests.servers.postgres import Postgres
 from tests.servers.rclone import Rclone

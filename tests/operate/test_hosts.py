@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.faults.conftest import SEED
+from tests.faults.ledger import SEED
 from tests.operate.fleet import LEASE_SECONDS, Fleet, Host
 from tests.origin import Origin
 from tests.servers.postgres import Postgres

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import signal
 import socket
@@ -22,10 +23,11 @@ def free_ports(count: int) -> list[int]:
 
     Below the range from which the kernel picks the ports of outgoing connections, so that none is
     taken while its server is down; no higher than 10000 below 65536, which SeaweedFS adds for gRPC.
+    Each process of ``pytest -n`` has a range of its own, for the same reason.
     """
     ports: list[int] = []
     sockets = []
-    for port in range(20_000 + (time.time_ns() // 1000) % 8_000, 32_000):
+    for port in _range():
         candidate = socket.socket()
         try:
             candidate.bind((HOST, port))
@@ -40,6 +42,14 @@ def free_ports(count: int) -> list[int]:
         taken.close()
     assert len(ports) == count, "no free ports"
     return ports
+
+
+def _range() -> range:
+    lanes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    lane = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    width = 12_000 // lanes
+    first = 20_000 + lane * width
+    return range(first + (time.time_ns() // 1000) % (width * 2 // 3), first + width)
 
 
 def leash(user: str = "") -> list[str]:
