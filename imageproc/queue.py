@@ -13,6 +13,7 @@ from django_q.brokers.orm import ORM
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
+from imageproc import bell
 from imageproc.models import ClusterHeartbeat
 
 IMAGES = "images"
@@ -70,4 +71,5 @@ class _Broker(ORM):  # type: ignore[misc]
     def enqueue(self, task: str) -> int:
         """Due at once by the database's clock, which is the one that every host goes by."""
         row = self.get_connection().create(key=self.list_key, payload=task, lock=Now())
+        bell.ring(self.list_key)
         return int(row.pk)

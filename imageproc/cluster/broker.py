@@ -21,6 +21,7 @@ from django_q.models import OrmQ
 from django_q.monitor import save_task
 from django_q.signing import BadSignature, SignedPackage
 
+from imageproc.bell import Listener
 from imageproc.cluster.board import Board
 from imageproc.cluster.channel import Channel
 
@@ -40,6 +41,7 @@ class Broker(ORM):  # type: ignore[misc]
         super().__init__(name)
         self.board = board
         self.tasks = tasks
+        self._bell = Listener(name)
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> Any:
@@ -54,12 +56,12 @@ class Broker(ORM):  # type: ignore[misc]
             row = None if self.board.stopping else self._due().first()
             if row is not None:
                 return self._take(row)
+            if not self.board.stopping:
+                self._bell.wait(Conf.POLL)
         except Error as error:
             logger.warning("The queue cannot be read, trying again: %s", error)
             connection.close()
             time.sleep(1)
-        if not self.board.stopping:
-            time.sleep(Conf.POLL)
         return []
 
     def _await_worker(self) -> None:
