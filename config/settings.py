@@ -292,7 +292,7 @@ FETCH_DEADLINE = env.float("FETCH_DEADLINE", 30.0)
 WORKERS = env.int("WORKERS", len(os.sched_getaffinity(0)))
 # What the image workers yield of the processor to the web server and the database beside them
 # (nice(2), 0 to 19); they still get all that these leave.
-WORKERS_NICE = env.int("WORKERS_NICE", 5)
+WORKERS_NICE = env.int("WORKERS_NICE", 10)
 # A lost worker's images come back after the lease; living workers renew it in time.
 LEASE_SECONDS = env.int("LEASE_SECONDS", 30)
 if DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":

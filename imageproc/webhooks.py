@@ -153,17 +153,18 @@ def _body(event: str, request: ProcessingRequest) -> str:
 
 def _products(request: ProcessingRequest) -> list[dict[str, Any]]:
     page = report.product_page(request.id, limit=PRODUCTS_UP_TO)
+    address = report.image_addresses(request.base_url)
     return [
         {
             "serialNumber": product.serial_number,
             "productName": product.product_name,
-            "inputImageUrls": [image.input_url for image in product.images.all()],
+            "inputImageUrls": [image.input_url for image in images],
             "outputImageUrls": [
-                report.image_url(request.base_url, image.id, image.output_key)
+                address(image.id, image.output_key)
                 if image.status == ImageStatus.COMPLETED
                 else None
-                for image in product.images.all()
+                for image in images
             ],
         }
-        for product in page.products
+        for product, images in page.products
     ]

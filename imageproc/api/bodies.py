@@ -11,7 +11,6 @@ from imageproc.models import (
     DeliveryStatus,
     ImageStatus,
     ProcessingRequest,
-    Product,
     ProductImage,
     WebhookAttempt,
     WebhookDelivery,
@@ -93,29 +92,34 @@ def status(
             for reason in told.reasons
         ],
         "webhook": webhook(request, deliveries) if request.webhook_url else None,
-        "products": [product(item, request) for item in page.products],
+        "products": products(page, request),
         "nextCursor": None if page.next_after is None else str(page.next_after),
     }
 
 
-def product(item: Product, request: ProcessingRequest) -> shapes.Product:
-    images = list(item.images.all())
-    return {
-        "serialNumber": item.serial_number,
-        "productName": item.product_name,
-        "status": cast("shapes.ProductState", state_of({image.status for image in images})),
-        "inputImageUrls": [image.input_url for image in images],
-        "outputImageUrls": [_output_url(image, request) for image in images],
-        "images": [image_entry(image, request) for image in images],
-    }
+def products(page: report.ProductPage, request: ProcessingRequest) -> list[shapes.Product]:
+    address = report.image_addresses(request.base_url)
+    return [
+        {
+            "serialNumber": product.serial_number,
+            "productName": product.product_name,
+            "status": cast("shapes.ProductState", state_of({image.status for image in images})),
+            "inputImageUrls": [image.input_url for image in images],
+            "outputImageUrls": [_output_url(image, address) for image in images],
+            "images": [image_entry(image, request, address) for image in images],
+        }
+        for product, images in page.products
+    ]
 
 
-def image_entry(image: ProductImage, request: ProcessingRequest) -> shapes.Image:
+def image_entry(
+    image: ProductImage, request: ProcessingRequest, address: report.Address
+) -> shapes.Image:
     return {
         "imageId": str(image.id),
         "status": cast("shapes.RequestState", image.status),
         "inputUrl": image.input_url,
-        "outputUrl": _output_url(image, request),
+        "outputUrl": _output_url(image, address),
         "originalUrl": report.original_url(request.base_url, image.id, image.original_key),
         "attempts": image.attempts,
         "inputSize": image.input_size,
@@ -175,8 +179,8 @@ def _failure(code: str) -> shapes.Failure | None:
     return {"code": fault.code, "message": fault.message, "remedy": fault.remedy}
 
 
-def _output_url(image: ProductImage, request: ProcessingRequest) -> str | None:
+def _output_url(image: ProductImage, address: report.Address) -> str | None:
     """Only of a completed image: one that is being processed again has no result to vouch for."""
     if image.status != ImageStatus.COMPLETED.value:
         return None
-    return report.image_url(request.base_url, image.id, image.output_key)
+    return address(image.id, image.output_key)

@@ -9,12 +9,21 @@ from imageproc.report.gallery import (
     open_original,
     original_type,
 )
-from imageproc.report.links import Links, image_url, links_of, name_of, original_url
+from imageproc.report.links import (
+    Address,
+    Links,
+    image_addresses,
+    image_url,
+    links_of,
+    name_of,
+    original_url,
+)
 from imageproc.report.output import failed_csv, input_csv, output_csv
 from imageproc.report.rendition import open_image, read_image
 from imageproc.report.status import (
     MAX_PAGE_SIZE,
     PAGE_SIZE,
+    Listed,
     ProductPage,
     Progress,
     RequestPage,
@@ -30,9 +39,11 @@ __all__ = [
     "GALLERY_SIZE",
     "MAX_PAGE_SIZE",
     "PAGE_SIZE",
+    "Address",
     "FailureGroup",
     "GalleryPage",
     "Links",
+    "Listed",
     "ProductPage",
     "Progress",
     "RequestPage",
@@ -43,6 +54,7 @@ __all__ = [
     "failed_images",
     "failure_groups",
     "gallery_page",
+    "image_addresses",
     "image_url",
     "input_csv",
     "links_of",

@@ -7,6 +7,9 @@ from uuid import UUID
 from imageproc.models import ProcessingRequest
 from imageproc.pipeline import store
 
+# Of an image, by its id and storage key.
+Address = Callable[[UUID, str], str]
+
 
 class Links(TypedDict):
     """The addresses of a request's parts."""
@@ -36,7 +39,7 @@ def image_url(base_url: str, image_id: UUID, key: str) -> str:
     return image_addresses(base_url)(image_id, key)
 
 
-def image_addresses(base_url: str) -> Callable[[UUID, str], str]:
+def image_addresses(base_url: str) -> Address:
     """``image_url`` for many: what is the same for all of them is found out once."""
     stem = f"{base_url}/api/images"
     if store.public_url("any") is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Prefetch, Sum
+from django.db.models import Sum
 from django.utils import timezone
 
 from imageproc.faults import by_code
@@ -64,11 +65,18 @@ class RequestPage:
     next_before: UUID | None
 
 
+class Listed(NamedTuple):
+    """A product and its images, in their order."""
+
+    product: Product
+    images: list[ProductImage]
+
+
 @dataclass(frozen=True, slots=True)
 class ProductPage:
     """Products in file order; ``next_after`` is the cursor of the next page, None at the end."""
 
-    products: list[Product]
+    products: list[Listed]
     next_after: int | None
 
 
@@ -98,11 +106,19 @@ def status_of(request: ProcessingRequest) -> StatusReport:
 def product_page(request_id: UUID, *, after: int = 0, limit: int = PAGE_SIZE) -> ProductPage:
     """Up to ``limit`` products behind row number ``after``, each with its images. Two queries."""
     limit = max(1, min(limit, MAX_PAGE_SIZE))
-    images = Prefetch("images", ProductImage.objects.order_by("position"))
     found = Product.objects.filter(request_id=request_id, row_number__gt=after)
-    products = list(found.order_by("row_number").prefetch_related(images)[: limit + 1])
+    products = list(found.order_by("row_number")[: limit + 1])
     more = len(products) > limit
-    return ProductPage(products[:limit], products[limit - 1].row_number if more else None)
+    return ProductPage(_listed(products[:limit]), products[limit - 1].row_number if more else None)
+
+
+def _listed(products: list[Product]) -> list[Listed]:
+    """By hand: ``prefetch_related`` makes a query set a product, a third of the time of a page."""
+    listed = {product.id: Listed(product, []) for product in products}
+    images = ProductImage.objects.filter(product__in=list(listed)).order_by("position")
+    for image in images.defer("attempt_log", "error_message"):
+        listed[image.product_id].images.append(image)
+    return list(listed.values())
 
 
 def request_page(
