@@ -120,13 +120,11 @@ def _every(seconds: float, name: str, call: Callable[[], object]) -> None:
                 close_old_connections()
                 call()
                 failures = 0
-            except (OperationalError, InterfaceError) as error:  # the database is away
+            except Exception as error:  # noqa: BLE001
                 failures += 1
-                logger.warning("%s failed %s times in a row: %s", name, failures, error)
-                connection.close()
-            except Exception:
-                failures += 1
-                logger.exception("%s failed %s times in a row", name, failures)
+                away = isinstance(error, (OperationalError, InterfaceError))  # the database is
+                tell = logger.warning if away else logger.exception
+                tell("%s failed %s times in a row: %s", name, failures, error)
                 connection.close()
             time.sleep(min(60.0, seconds * 2 ** min(failures, 6)) if failures else seconds)
 
