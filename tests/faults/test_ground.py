@@ -64,8 +64,14 @@ def test_a_disk_that_takes_nothing(
 JUMPS = ("+1d", "-1d", "+0")
 
 
-@pytest.mark.parametrize("images", [160, pytest.param(1000, marks=LONG)], ids=["short", "long"])
-def test_the_clock_jumps(postgres: Postgres, ledger: Ledger, tmp_path: Path, images: int) -> None:
+@pytest.mark.parametrize(
+    ("images", "jumps"),
+    [(160, JUMPS[:2]), pytest.param(1000, JUMPS, marks=LONG)],
+    ids=["short", "long"],
+)
+def test_the_clock_jumps(
+    postgres: Postgres, ledger: Ledger, tmp_path: Path, images: int, jumps: tuple[str, ...]
+) -> None:
     """The workers' clock, not the database's, whose clock is the one that counts.
 
     The web server keeps the right time: gunicorn does not run under libfaketime, whose utime(2)
@@ -77,7 +83,7 @@ def test_the_clock_jumps(postgres: Postgres, ledger: Ledger, tmp_path: Path, ima
         ground.service.start()
         ground.workers(**env)
         early = 0
-        for jump in JUMPS:
+        for jump in jumps:
             retried = {
                 f"{ground.origin.url}/retry-after/3?n={n}&at={jump}": "FAILED" for n in range(2)
             }
@@ -85,7 +91,7 @@ def test_the_clock_jumps(postgres: Postgres, ledger: Ledger, tmp_path: Path, ima
             ground.until(lambda r=request_id: ground.done(r) > 0)  # type: ignore[misc]
             clock.write_text(jump)
             early += early_returns(ground)
-        ledger.close(ground.finish(400), jumps=" ".join(JUMPS), early=early)
+        ledger.close(ground.finish(400), jumps=" ".join(jumps), early=early)
         assert early == 0
         assert early_retries(ground) == []
         assert clocks_seen(ground) >= {1, -1}, "the clock did not jump"
