@@ -122,7 +122,7 @@ def _every(seconds: float, name: str, call: Callable[[], object]) -> None:
                 failures = 0
             except Exception as error:  # noqa: BLE001
                 failures += 1
-                away = isinstance(error, (OperationalError, InterfaceError))  # the database is
+                away = isinstance(error, (OperationalError, InterfaceError))
                 tell = logger.warning if away else logger.exception
                 tell("%s failed %s times in a row: %s", name, failures, error)
                 connection.close()

@@ -63,7 +63,10 @@ print(forked(inherited))
     assert out == "7"
 
 
-@pytest.mark.parametrize("loader", ["svgload_buffer", "csvload", "rawload", "vipsload", "jpegload"])
+@pytest.mark.parametrize(
+    "loader",
+    ["svgload_buffer", "csvload", "rawload", "vipsload", "jpegload", "jpegload_buffer"],
+)
 def test_loaders_we_do_not_need_are_blocked(loader: str, tmp_path: Path) -> None:
     engine = vips()
     target = tmp_path / "file"

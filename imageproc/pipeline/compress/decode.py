@@ -79,7 +79,7 @@ def _load(source: Source, shrink: int = 1) -> Any:
     options: dict[str, Any] = {"access": "sequential", "fail_on": "warning"}
     if shrink > 1:
         options["shrink"] = shrink
-    # A VipsSource reads the bytes where they are; a buffer would be copied for each load.
+    # Reads the bytes where they are, and ``source`` keeps them; a buffer would be copied each time.
     data = vips().Source.new_from_memory(source.data)
     loaded = getattr(vips().Image, _LOADERS[source.kind])(data, **options)
     if shrink == 1 and (loaded.width, loaded.height) != (source.width, source.height):
