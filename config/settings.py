@@ -158,7 +158,8 @@ STATIC_ROOT = DATA_DIR / "staticfiles"
 DATABASES: dict[str, Any] = {
     "default": env.dj_db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'imageproc.sqlite3'}")
 }
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+if _SQLITE:
     # WAL: readers do not wait for the writer. BEGIN IMMEDIATE: a transaction that will write waits
     # for its turn at the start; a deferred one fails with "database is locked" half-way.
     # synchronous=FULL (SQLite's default) stays: an acknowledged upload survives a power cut.
@@ -295,7 +296,7 @@ WORKERS = env.int("WORKERS", len(os.sched_getaffinity(0)))
 WORKERS_NICE = env.int("WORKERS_NICE", 10)
 # A lost worker's images come back after the lease; living workers renew it in time.
 LEASE_SECONDS = env.int("LEASE_SECONDS", 30)
-if DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":
+if not _SQLITE:
     # A host that is cut off inside a transaction gives its locks back with its leases; otherwise
     # the whole fleet would wait for it until the kernel of the database's host misses it: hours.
     DATABASES["default"]["OPTIONS"].setdefault(
@@ -326,7 +327,7 @@ Q_CLUSTER: dict[str, Any] = {
     "max_attempts": 3,
     "save_limit": -1,
     "catch_up": False,
-    "poll": 0.5,
+    "poll": 0.5 if _SQLITE else 2.0,  # PostgreSQL rings (imageproc/bell.py)
     "scheduler": False,
     "label": "Queue",
     "ALT_CLUSTERS": {
