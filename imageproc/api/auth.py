@@ -100,5 +100,6 @@ def local_user() -> Any:
 
 def _note_use(key: ApiKey) -> None:
     stale = timezone.now() - timedelta(seconds=USE_SECONDS)
-    recent = Q(last_used_at=None) | Q(last_used_at__lt=stale)
-    ApiKey.objects.filter(recent, id=key.id).update(last_used_at=Now())
+    if key.last_used_at is None or key.last_used_at < stale:
+        unnoted = Q(last_used_at=None) | Q(last_used_at__lt=stale)
+        ApiKey.objects.filter(unnoted, id=key.id).update(last_used_at=Now())
