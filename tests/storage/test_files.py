@@ -81,8 +81,10 @@ def test_readers_see_whole_objects_while_it_is_replaced(files: Path) -> None:
     writer = threading.Thread(target=replace)
     writer.start()
     try:
-        seen = set()
-        for _ in range(60):
+        seen: set[bytes] = set()
+        reads, ends = 0, time.monotonic() + 30
+        while reads < 60 or (len(seen) < 2 and time.monotonic() < ends):
+            reads += 1
             with store.open_read("r1/a") as file:
                 data = file.read()
             assert data in (OLD, NEW)
