@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.cache import cache
-from redis.exceptions import RedisError
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from imageproc import client
+from imageproc.caching import outages
 from imageproc.models import ApiKey
 
 if TYPE_CHECKING:  # the views import this module through the settings
@@ -46,7 +46,7 @@ class Window:
         number, passed = divmod(time.time(), PERIOD)
         try:
             before, now = self._count(who, int(number))
-        except (RedisError, OSError):
+        except outages():
             log.warning("the cache is away: nobody is throttled")
             return 0.0
         used = now + before * (1 - passed / PERIOD)

@@ -11,8 +11,8 @@ from typing import BinaryIO, cast
 
 from django.conf import settings
 from django.core.cache import caches
-from redis.exceptions import RedisError
 
+from imageproc.caching import outages
 from imageproc.models import ProductImage
 from imageproc.pipeline import store
 
@@ -49,7 +49,7 @@ def read_image(image: ProductImage, start: int, length: int) -> bytes:
 def _recall(key: str) -> bytes | None:
     try:
         return cast("bytes | None", caches["images"].get(key))
-    except (RedisError, OSError):
+    except outages():
         log.warning("the cache is away")
         return None
 
@@ -58,5 +58,5 @@ def _keep(key: str, data: bytes) -> None:
     """Under the storage key, which changes with the content: nothing in the cache grows old."""
     try:
         caches["images"].set(key, data, settings.IMAGE_CACHE_SECONDS)
-    except (RedisError, OSError):
+    except outages():
         log.warning("the cache is away")
