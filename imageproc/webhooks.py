@@ -23,7 +23,6 @@ from imageproc.crashpoints import crash_point
 from imageproc.faults import Fault
 from imageproc.metrics import WEBHOOK_ATTEMPTS
 from imageproc.models import (
-    ImageStatus,
     ProcessingRequest,
     WebhookAttempt,
     WebhookDelivery,
@@ -159,12 +158,7 @@ def _products(request: ProcessingRequest) -> list[dict[str, Any]]:
             "serialNumber": product.serial_number,
             "productName": product.product_name,
             "inputImageUrls": [image.input_url for image in images],
-            "outputImageUrls": [
-                address(image.id, image.output_key)
-                if image.status == ImageStatus.COMPLETED
-                else None
-                for image in images
-            ],
+            "outputImageUrls": [report.output_url(image, address) for image in images],
         }
         for product, images in page.products
     ]

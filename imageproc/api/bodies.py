@@ -9,7 +9,6 @@ from imageproc.api import shapes
 from imageproc.faults import by_code
 from imageproc.models import (
     DeliveryStatus,
-    ImageStatus,
     ProcessingRequest,
     ProductImage,
     WebhookAttempt,
@@ -105,7 +104,7 @@ def products(page: report.ProductPage, request: ProcessingRequest) -> list[shape
             "productName": product.product_name,
             "status": cast("shapes.ProductState", state_of({image.status for image in images})),
             "inputImageUrls": [image.input_url for image in images],
-            "outputImageUrls": [_output_url(image, address) for image in images],
+            "outputImageUrls": [report.output_url(image, address) for image in images],
             "images": [image_entry(image, request, address) for image in images],
         }
         for product, images in page.products
@@ -119,7 +118,7 @@ def image_entry(
         "imageId": str(image.id),
         "status": cast("shapes.RequestState", image.status),
         "inputUrl": image.input_url,
-        "outputUrl": _output_url(image, address),
+        "outputUrl": report.output_url(image, address),
         "originalUrl": report.original_url(request.base_url, image.id, image.original_key),
         "attempts": image.attempts,
         "inputSize": image.input_size,
@@ -177,10 +176,3 @@ def _failure(code: str) -> shapes.Failure | None:
         return None
     fault = by_code(code)
     return {"code": fault.code, "message": fault.message, "remedy": fault.remedy}
-
-
-def _output_url(image: ProductImage, address: report.Address) -> str | None:
-    """Only of a completed image: one that is being processed again has no result to vouch for."""
-    if image.status != ImageStatus.COMPLETED.value:
-        return None
-    return address(image.id, image.output_key)

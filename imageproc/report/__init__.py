@@ -17,6 +17,7 @@ from imageproc.report.links import (
     links_of,
     name_of,
     original_url,
+    output_url,
 )
 from imageproc.report.output import failed_csv, input_csv, output_csv
 from imageproc.report.rendition import open_image, read_image
@@ -64,6 +65,7 @@ __all__ = [
     "original_type",
     "original_url",
     "output_csv",
+    "output_url",
     "product_page",
     "progress_of",
     "read_image",

@@ -1,14 +1,25 @@
 """Absolute addresses of what belongs to a request."""
 
 from collections.abc import Callable
-from typing import TypedDict
+from typing import Protocol, TypedDict
 from uuid import UUID
 
-from imageproc.models import ProcessingRequest
+from imageproc.models import ImageStatus, ProcessingRequest
 from imageproc.pipeline import store
 
-# Of an image, by its id and storage key.
+# (image id, storage key) → where the image is.
 Address = Callable[[UUID, str], str]
+
+
+class Processed(Protocol):
+    """What of an image decides its address: its row, or the columns read for it."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def output_key(self) -> str: ...
 
 
 class Links(TypedDict):
@@ -45,6 +56,13 @@ def image_addresses(base_url: str) -> Address:
     if store.public_url("any") is None:
         return lambda image_id, key: f"{stem}/{image_id}/{name_of(key)}"
     return lambda _, key: str(store.public_url(key))
+
+
+def output_url(image: Processed, address: Address) -> str | None:
+    """Only of a completed image: one that is being processed again has no result to vouch for."""
+    if image.status != ImageStatus.COMPLETED:
+        return None
+    return address(image.id, image.output_key)
 
 
 def original_url(base_url: str, image_id: UUID, key: str) -> str | None:

@@ -6,7 +6,7 @@ request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 from typing import BinaryIO, NamedTuple, TypeVar
@@ -16,11 +16,9 @@ from imageproc import sheet
 from imageproc.faults import by_code
 from imageproc.models import ImageStatus, ProcessingRequest, ProductImage
 from imageproc.pipeline import store
-from imageproc.report.links import image_addresses
+from imageproc.report.links import Address, image_addresses, output_url
 from imageproc.report.status import state_of
 
-# (image id, storage key) → where the image is.
-Address = Callable[[UUID, str], str]
 Row = TypeVar("Row")
 # Image rows of one query, at the most.
 PAGE = 2000
@@ -134,10 +132,7 @@ _COLUMNS = ("product__row_number", "position", "id", "status", "output_key", "er
 
 
 def _outcome(images: list[_Image], address: Address) -> sheet.Outcome:
-    urls = [
-        address(image.id, image.output_key) if image.status == ImageStatus.COMPLETED else ""
-        for image in images
-    ]
+    urls = [output_url(image, address) or "" for image in images]
     return sheet.Outcome(urls, state_of({image.status for image in images}), _errors(images))
 
 
