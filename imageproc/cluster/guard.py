@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.context import ForkProcess
 from queue import Empty
 from typing import Any
@@ -23,6 +24,7 @@ from django_q.pusher import pusher
 from django_q.worker import worker
 
 from imageproc.cluster import board as boards
+from imageproc.cluster import cores
 from imageproc.cluster.board import Board, Slot, stop_requested
 from imageproc.cluster.broker import Broker
 from imageproc.cluster.channel import Channel
@@ -102,15 +104,15 @@ class Guard:
     def _start(self) -> None:
         self.monitor = self._fork_monitor()
         self.pusher = self._fork_pusher()
-        self.workers = [self._fork_worker(slot) for slot in self.board.slots]
+        self.workers = [self._fork_worker(place) for place in range(len(self.board.slots))]
 
     def _revive(self) -> None:
         self.board.signals.pulse = time.monotonic()
-        for index, process in enumerate(self.workers):
-            slot = self.board.slots[index]
+        for place, process in enumerate(self.workers):
+            slot = self.board.slots[place]
             if not process.is_alive() or slot.value == 0:
                 self._bury(process, slot)
-                self.workers[index] = self._fork_worker(slot)
+                self.workers[place] = self._fork_worker(place)
         if not self.monitor.is_alive():
             self._bury(self.monitor)
             self.monitor = self._fork_monitor()
@@ -126,10 +128,12 @@ class Guard:
             task = f", task {slot.task} in hand" if slot and slot.task else ""
             logger.error("%s died (exit code %s)%s", process.name, process.exitcode, task)
 
-    def _fork_worker(self, slot: Slot) -> ForkProcess:
+    def _fork_worker(self, place: int) -> ForkProcess:
+        slot = self.board.slots[place]
         slot.reset()
-        nice = settings.WORKERS_NICE if self.name == "images" else 0
-        return fork(f"{self.name}.worker", _work, self.tasks, self.results, slot, nice)
+        settle = partial(cores.settle, place, len(self.board.slots))
+        first = settle if self.name == "images" else None
+        return fork(f"{self.name}.worker", _work, self.tasks, self.results, slot, first)
 
     def _fork_monitor(self) -> ForkProcess:
         return fork(f"{self.name}.monitor", monitor, self.results, self.broker)
@@ -150,9 +154,10 @@ class Guard:
         self.monitor.join(ACKNOWLEDGE_SECONDS)
 
 
-def _work(tasks: Channel, results: Channel, slot: Slot, nice: int) -> None:
+def _work(tasks: Channel, results: Channel, slot: Slot, first: Callable[[], None] | None) -> None:
     """A worker. A SIGTERM of its own ends it after the task in hand; the guard replaces it."""
-    os.nice(nice)
+    if first:
+        first()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: boards.leave())
     worker(Inbox(tasks, slot), results, slot, Conf.TIMEOUT)

@@ -105,6 +105,21 @@ def test_only_the_image_workers_yield(tree: Make) -> None:
     assert {one.nice() for one in others} == {own}
 
 
+def test_a_core_for_each_image_worker(tree: Make) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    both = tree("worker", WORKERS=len(cores)).start(BOTH - 2 + len(cores))
+    wait_for(lambda: _cores_of(both) == [[core] for core in cores])
+    [victim] = [one for one in both.named("images.worker") if one.cpu_affinity() == cores[:1]]
+    victim.kill()
+    wait_for(lambda: victim not in both.named("images.worker"))
+    wait_for(lambda: _cores_of(both) == [[core] for core in cores])
+    assert all(one.cpu_affinity() == cores for one in both.named("control.worker"))
+
+
+def _cores_of(cluster: Tree) -> list[list[int]]:
+    return sorted(one.cpu_affinity() for one in cluster.named("images.worker"))
+
+
 class TestStop:
     @pytest.mark.parametrize(("number", "whom"), [(TERM, "main"), (INT, "everyone")])
     def test_the_task_in_hand_finishes(

@@ -14,6 +14,7 @@ from storages.backends.s3 import S3Storage
 from imageproc.faults import STORAGE_FAILED, Fault
 from imageproc.pipeline import store
 from imageproc.pipeline.store import Stored
+from imageproc.pipeline.store.direct import SIGNED_SECONDS, DirectPut, Signer
 from tests.servers.process import HOST, free_ports
 from tests.servers.rclone import Rclone
 from tests.servers.s3 import Bucket
@@ -52,6 +53,31 @@ def test_a_small_put_is_one_request(stub: StubS3) -> None:
     assert headers["Content-Type"] == "image/jpeg"
     assert headers["Cache-Control"] == store.IMMUTABLE
     assert body == b"picture"
+
+
+def test_a_put_is_signed_as_the_client_signs(on_seaweed: Bucket) -> None:
+    """Within one second of the clock both addresses are the same, character by character."""
+    client, key = _objects().client, "r1/ü chair~+.jpg"
+    headers = {"Content-Type": "image/jpeg", "Cache-Control": store.IMMUTABLE}
+    parameters = {"ContentType": "image/jpeg", "CacheControl": store.IMMUTABLE}
+    signer = Signer(client, on_seaweed.name)
+
+    def both() -> tuple[str, str]:
+        return signer.put(key, headers), client.generate_presigned_url(
+            "put_object",
+            Params={"Bucket": on_seaweed.name, "Key": key, **parameters},
+            ExpiresIn=SIGNED_SECONDS,
+        )
+
+    assert signer.knows_how
+    pairs = [both() for _ in range(3)]
+    assert any(ours == theirs for ours, theirs in pairs), pairs[0]
+
+
+def test_a_client_that_signs_in_another_way_is_left_alone(stub: StubS3) -> None:
+    plain = stub.bucket.client()  # presigns with Signature Version 2
+    assert DirectPut(plain, "b")("r1/a", b"1", b"", "image/jpeg", store.IMMUTABLE) is False
+    assert stub.puts == []
 
 
 @pytest.mark.parametrize("first", [503, 403, 307, 0])

@@ -1,0 +1,23 @@
+"""An image worker's share of the processor."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from django.conf import settings
+
+
+def settle(place: int, workers: int) -> None:
+    """Give this process, the ``place``-th of ``workers``, its priority and its core.
+
+    A worker's threads hand every row of a picture to each other. On one core that costs little; on
+    two, a core has to be woken each time (docs/adr/0004-speed.md has the figures). Where there are
+    fewer workers than cores nobody is bound to one: two deployments on one host would choose the
+    same, and leave the others idle.
+    """
+    os.nice(settings.WORKERS_NICE)
+    cores = sorted(os.sched_getaffinity(0))
+    if settings.WORKERS_PINNED and workers >= len(cores):
+        with suppress(OSError):  # some sandboxes know no such call
+            os.sched_setaffinity(0, {cores[place % len(cores)]})

@@ -1,0 +1,44 @@
+"""Which workers are bound to a core; that they really are: test_faults.py."""
+
+from __future__ import annotations
+
+import os
+from unittest.mock import Mock
+
+import pytest
+from pytest_django import Settings
+
+from imageproc.cluster import cores
+
+
+@pytest.fixture
+def bound(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """The call that binds, of a process that may run on four cores."""
+    call = Mock()
+    monkeypatch.setattr(os, "nice", lambda _: None)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 3, 6, 7})
+    monkeypatch.setattr(os, "sched_setaffinity", call)
+    return call
+
+
+@pytest.mark.parametrize(("place", "core"), [(0, 2), (3, 7), (4, 2), (6, 6)])
+def test_each_place_has_its_core(bound: Mock, place: int, core: int) -> None:
+    cores.settle(place, workers=7)
+    bound.assert_called_once_with(0, {core})
+
+
+def test_fewer_workers_than_cores_go_where_there_is_room(bound: Mock) -> None:
+    cores.settle(0, workers=3)
+    bound.assert_not_called()
+
+
+def test_the_operator_may_turn_it_off(bound: Mock, settings: Settings) -> None:
+    settings.WORKERS_PINNED = False
+    cores.settle(0, workers=4)
+    bound.assert_not_called()
+
+
+def test_a_sandbox_without_the_call_is_no_reason_to_die(bound: Mock) -> None:
+    bound.side_effect = PermissionError
+    cores.settle(0, workers=4)
+    bound.assert_called_once_with(0, {2})
