@@ -30,6 +30,7 @@ from imageproc.cluster.guard import ACKNOWLEDGE_SECONDS, Guard, fork
 from imageproc.cluster.lifeline import set_process_name
 from imageproc.metrics.scrape import serve
 from imageproc.models import ClusterHeartbeat
+from imageproc.models.heartbeat import ALIVE_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ class Cluster:
     def _start_threads(self) -> None:
         if settings.METRICS_PORT:
             serve(settings.METRICS_PORT)
-        _every(settings.TICK_SECONDS, f"{self.name} keeper", self._keep)
+        keep_seconds = min(settings.LEASE_SECONDS, ALIVE_SECONDS) / 3
+        _every(keep_seconds, f"{self.name} keeper", self._keep)
         if self.name == "control":
             _every(settings.TICK_SECONDS, "tick", lambda: import_string(settings.CLUSTER_TICK)())
 

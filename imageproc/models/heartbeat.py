@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import models
 from django.db.models.functions import Now
 
-# A cluster beats every few seconds; this long without a beat, it counts as gone.
+# A cluster beats three times in this long; without a beat, it counts as gone.
 ALIVE_SECONDS = 30
 
 
@@ -16,12 +17,10 @@ class HeartbeatQuerySet(models.QuerySet["ClusterHeartbeat"]):
         return self.filter(beat_at__gt=Now() - timedelta(seconds=ALIVE_SECONDS))
 
     def beat(self, *, name: str, host: str, pid: int, workers: int, stopping: bool = False) -> None:
-        self.update_or_create(
-            name=name,
-            host=host,
-            pid=pid,
-            defaults={"workers": workers, "stopping": stopping, "beat_at": Now()},
-        )
+        """Only the cluster itself beats for itself, so nobody comes between the two statements."""
+        who: dict[str, Any] = {"name": name, "host": host, "pid": pid}
+        if not self.filter(**who).update(workers=workers, stopping=stopping, beat_at=Now()):
+            self.create(**who, workers=workers, stopping=stopping)
 
     def leave(self, *, name: str, host: str, pid: int) -> None:
         self.filter(name=name, host=host, pid=pid).delete()

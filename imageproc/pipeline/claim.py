@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -28,6 +29,8 @@ from imageproc.models.request import RequestQuerySet
 CHUNK = 50
 # Requests that share one claim; the others come first in the next.
 SHARERS = 10
+# Images that are counted, to see whether they are the last: 0.1 ms for each 100.
+COUNTED = 1000
 WEIGHT = {Priority.HIGH.value: 4, Priority.NORMAL.value: 2, Priority.LOW.value: 1}
 
 
@@ -51,23 +54,22 @@ def claim(
     *,
     skip_hosts: Collection[str] = (),
     lease_id: UUID | None = None,
-    leave_half: bool = False,
+    workers: int = 0,
 ) -> list[Job]:
     """Lease up to ``limit`` due images, shared between the requests served longest ago.
 
     ``skip_hosts``: hosts that this worker has enough connections to. ``lease_id``: a new one that
-    the caller has noted before it is taken. ``leave_half`` of the last images to the next claim:
-    one worker would be busy with them for seconds while the others have nothing (guided
-    self-scheduling, Polychronopoulos and Kuck 1987, https://doi.org/10.1109/TC.1987.5009495).
+    the caller has noted before it is taken. ``workers``: how many share what there is, so that of
+    the last images each takes a part only; 0: the caller takes all.
     """
     if Switch.objects.is_paused(Switch.WORKERS):
         return []
     crash_point("claim:before")
     with transaction.atomic():
         requests = _to_serve(skip_hosts)
+        if workers:
+            limit = _part(requests, limit, skip_hosts, 2 * workers)
         ids = _share(requests, limit, skip_hosts)
-        if leave_half and len(ids) < limit:
-            ids = ids[: (len(ids) + 1) // 2]
         jobs = _lease(ids, lease_id or uuid4())
     if jobs:
         crash_point("claim:after")
@@ -112,6 +114,25 @@ def _waiting(due: ImageQuerySet) -> RequestQuerySet:
     return running.alias(first=Subquery(first)).filter(first__isnull=False)
 
 
+def _part(
+    requests: list[ProcessingRequest], limit: int, skip_hosts: Collection[str], parts: int
+) -> int:
+    """Of the last images one of ``parts``: or one worker would be busy with a claim's worth of
+    them for seconds, while the others have nothing (factoring: Hummel, Schonberg and Flynn 1992,
+    https://doi.org/10.1145/135226.135232)."""
+    left, enough = 0, min(parts * limit, COUNTED)
+    for request in requests:
+        if left < enough:
+            due = _due_of(request, skip_hosts).order_by("next_attempt_at", "id")
+            left += due.values("id")[: enough - left].count()
+    return limit if left >= enough else ceil(left / parts)
+
+
+def _due_of(request: ProcessingRequest, skip_hosts: Collection[str]) -> ImageQuerySet:
+    due = ProductImage.objects.due().filter(request=request, lost_count=0)
+    return due.exclude(host__in=skip_hosts)
+
+
 def _share(
     requests: list[ProcessingRequest], limit: int, skip_hosts: Collection[str]
 ) -> list[UUID]:
@@ -121,8 +142,7 @@ def _share(
     ids: list[UUID] = []
     for part, request in [*zip(parts, requests, strict=True), *((limit, r) for r in requests)]:
         if (room := min(part, limit - len(ids))) > 0:
-            due = ProductImage.objects.due().filter(request=request, lost_count=0)
-            ids += _lock(due.exclude(host__in=skip_hosts).exclude(id__in=ids), room)
+            ids += _lock(_due_of(request, skip_hosts).exclude(id__in=ids), room)
     for request in sorted(requests, key=lambda r: r.id):
         ProcessingRequest.objects.filter(id=request.id).update(last_served_at=Now())
     return ids

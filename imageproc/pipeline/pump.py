@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -37,8 +37,10 @@ LAST_SECONDS = 280.0
 # settings.DRAIN_SECONDS less a margin to record in.
 LAST_WAIT = 3.0
 DRAIN_MARGIN = 5.0
-# Outcomes are written together: a commit for one would cost more than the image's share.
-FLUSH_SECONDS = 2.0
+# Outcomes are written together: a commit for one would cost more than the image's share. A pump
+# begins with the shorter time, so that a request soon shows that it is at work.
+FIRST_FLUSH_SECONDS = 1.0
+FLUSH_SECONDS = 4.0
 FLUSH_SIZE = 50
 # Jobs claimed ahead of the crew.
 LOW_WATER = 8
@@ -60,12 +62,13 @@ class Pump:
         self._crew = Crew(lambda in_hand: work(in_hand, self._box))
         self._claimed: deque[Job] = deque()
         self._outcomes: list[Outcome] = []
-        self._leases: set[UUID] = set()
+        self._leases: dict[UUID, float] = {}  # when to renew each
         self._passed_over: set[str] = set()
         self._recorded = 0
         self._alone = self._storage_failed = False
         self._alone_since = self._suspects_after = 0.0
         self._claim_after = self._flush_after = self._renew_after = 0.0
+        self._flush_seconds = FIRST_FLUSH_SECONDS
 
     def run(self, seconds: float) -> int:
         """Work for about ``seconds`` or until nothing is due. Images recorded."""
@@ -117,7 +120,7 @@ class Pump:
                 return
             jobs, self._alone, self._alone_since = claim.claim_suspect(self._noted()), True, now
         else:
-            jobs = claim.claim(skip_hosts=busy, lease_id=self._noted(), leave_half=True)
+            jobs = claim.claim(skip_hosts=busy, lease_id=self._noted(), workers=settings.WORKERS)
         self._take(jobs)
         self._passed_over = busy
         self._claim_after = 0.0 if jobs else now + (PASSED_OVER_SECONDS if busy else IDLE_SECONDS)
@@ -132,7 +135,8 @@ class Pump:
 
     def _take(self, jobs: Sequence[Job]) -> None:
         self._claimed.extend(jobs)
-        self._leases.update(job.lease_id for job in jobs)
+        renew_at = time.monotonic() + settings.LEASE_SECONDS / 4
+        self._leases.update((job.lease_id, renew_at) for job in jobs)
 
     # --- Recording --------------------------------------------------------------------------------
     def _flush(self) -> None:
@@ -143,9 +147,9 @@ class Pump:
             crash_point("record:after")
             self._storage_failed = _storage_failed(self._outcomes)
             self._outcomes = []
-        self._flush_after = time.monotonic() + FLUSH_SECONDS
+        self._flush_after = time.monotonic() + self._flush_seconds
+        self._flush_seconds = min(2 * self._flush_seconds, FLUSH_SECONDS)
         if not self._works():
-            self._leases.clear()
             self._end_solitude()
 
     def _end_solitude(self) -> None:
@@ -160,9 +164,14 @@ class Pump:
         return enough or time.monotonic() >= self._flush_after
 
     def _renew(self) -> None:
-        if self._leases:
-            ProductImage.objects.renew(self._leases, settings.LEASE_SECONDS)
-        self._renew_after = time.monotonic() + settings.LEASE_SECONDS / 4
+        """Keep what is in hand for long; most images end before their lease needs it."""
+        now, quarter = time.monotonic(), settings.LEASE_SECONDS / 4
+        held = {job.lease_id for job in self._jobs()}
+        self._leases = {lease: at for lease, at in self._leases.items() if lease in held}
+        if due := [lease for lease, at in self._leases.items() if at <= now]:
+            ProductImage.objects.renew(due, settings.LEASE_SECONDS)
+            self._leases.update(dict.fromkeys(due, now + quarter))
+        self._renew_after = min(self._leases.values(), default=now + quarter)
 
     # --- Ending -----------------------------------------------------------------------------------
     def _finish(self) -> None:
@@ -214,6 +223,12 @@ class Pump:
             self._outcomes.append(Failed(job, fault, round(CODEC_SECONDS * 1000)))
         self._let_go()
         os._exit(os.EX_SOFTWARE)
+
+    def _jobs(self) -> Iterator[Job]:
+        """All that this pump holds a lease of."""
+        yield from self._claimed
+        yield from (in_hand.job for in_hand in self._crew.in_hand.values())
+        yield from (outcome.job for outcome in self._outcomes)
 
     def _holds(self) -> bool:
         return self._works() or bool(self._outcomes)

@@ -49,10 +49,16 @@ def test_what_one_request_leaves_goes_to_the_others() -> None:
     assert Counter(job.request_id for job in claim(50))[large.id] == 47
 
 
-def test_of_the_last_images_half_are_left_to_the_others() -> None:
+def test_of_the_last_images_each_worker_takes_a_part() -> None:
+    build.request(images=10)
+    build.request(images=50)
+    sizes = [len(claim(10, workers=2)) for _ in range(14)]
+    assert sizes == [10, 10, 10, 8, 6, 4, 3, 3, 2, 1, 1, 1, 1, 0]
+
+
+def test_who_is_alone_takes_all() -> None:
     build.request(images=13)
-    sizes = [len(claim(10, leave_half=True)) for _ in range(5)]
-    assert sizes == [10, 2, 1, 0, 0]
+    assert [len(claim(10)) for _ in range(3)] == [10, 3, 0]
 
 
 def test_backoff_keeps_an_image_out_until_its_time() -> None:

@@ -83,6 +83,7 @@ def test_a_death_right_after_the_claim_leaves_its_images_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """They are free at once, and none of them is suspect."""
+    monkeypatch.setattr(settings, "WORKERS", 1)
     request = build.request(images=3)
 
     class Died(BaseException):
