@@ -68,7 +68,7 @@ def claim(
     with transaction.atomic():
         requests = _to_serve(skip_hosts)
         if workers:
-            limit = _part(requests, limit, skip_hosts, 2 * workers)
+            limit = _part(requests, limit, skip_hosts, workers + 1)
         ids = _share(requests, limit, skip_hosts)
         jobs = _lease(ids, lease_id or uuid4())
     if jobs:
@@ -118,8 +118,9 @@ def _part(
     requests: list[ProcessingRequest], limit: int, skip_hosts: Collection[str], parts: int
 ) -> int:
     """Of the last images one of ``parts``: or one worker would be busy with a claim's worth of
-    them for seconds, while the others have nothing (factoring: Hummel, Schonberg and Flynn 1992,
-    https://doi.org/10.1145/135226.135232)."""
+    them for seconds, while the others have nothing (guided self-scheduling, Polychronopoulos and
+    Kuck 1987, https://doi.org/10.1109/TC.1987.5009495; with a part more than there are workers,
+    because who claims has some in hand)."""
     left, enough = 0, min(parts * limit, COUNTED)
     for request in requests:
         if left < enough:

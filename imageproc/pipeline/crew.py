@@ -28,8 +28,11 @@ MAX_PER_HOST = 64
 MIN_WINDOW = 4
 FIRST_WINDOW = 12
 MAX_WINDOW = 96
-# Fetched images that wait for the compressor: more only costs memory.
+# Fetched images that wait for the compressor: while more of them do, the window narrows; with the
+# most, no fetch begins. Some distance between the two, or fetches come in bursts, and a compressor
+# that meets small pictures waits for the next burst. More only costs memory.
 ENOUGH_READY = 4
+MOST_READY = 8
 
 
 class Step(Enum):
@@ -103,7 +106,7 @@ class Crew:
     def room(self) -> int:
         """How many more jobs to start now."""
         active = sum(not x.lasts(Step.FETCH, STALL_SECONDS) for x in self.in_hand.values())
-        if self._ready() >= ENOUGH_READY:
+        if self._ready() >= MOST_READY:
             return 0
         return max(0, min(int(self._window) - active, MAX_THREADS - len(self.in_hand)))
 

@@ -40,8 +40,8 @@ DRAIN_MARGIN = 5.0
 # Outcomes are written together: a commit for one would cost more than the image's share. A pump
 # begins with the shorter time, so that a request soon shows that it is at work.
 FIRST_FLUSH_SECONDS = 1.0
-FLUSH_SECONDS = 4.0
-FLUSH_SIZE = 50
+FLUSH_SECONDS = 5.0
+FLUSH_SIZE = 100
 # Jobs claimed ahead of the crew.
 LOW_WATER = 8
 # Nothing was due: ask again after.

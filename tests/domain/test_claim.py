@@ -52,8 +52,8 @@ def test_what_one_request_leaves_goes_to_the_others() -> None:
 def test_of_the_last_images_each_worker_takes_a_part() -> None:
     build.request(images=10)
     build.request(images=50)
-    sizes = [len(claim(10, workers=2)) for _ in range(14)]
-    assert sizes == [10, 10, 10, 8, 6, 4, 3, 3, 2, 1, 1, 1, 1, 0]
+    sizes = [len(claim(10, workers=2)) for _ in range(12)]
+    assert sizes == [10, 10, 10, 10, 7, 5, 3, 2, 1, 1, 1, 0]
 
 
 def test_who_is_alone_takes_all() -> None:
