@@ -10,11 +10,11 @@ from imageproc.faults import by_code
 from imageproc.models import (
     DeliveryStatus,
     ProcessingRequest,
-    ProductImage,
     WebhookAttempt,
     WebhookDelivery,
     WebhookSecret,
 )
+from imageproc.models.image import compression_ratio
 from imageproc.report.status import StatusReport, state_of
 
 # Hosts listed by a rehearsal.
@@ -112,7 +112,7 @@ def products(page: report.ProductPage, request: ProcessingRequest) -> list[shape
 
 
 def image_entry(
-    image: ProductImage, request: ProcessingRequest, address: report.Address
+    image: report.ListedImage, request: ProcessingRequest, address: report.Address
 ) -> shapes.Image:
     return {
         "imageId": str(image.id),
@@ -123,7 +123,7 @@ def image_entry(
         "attempts": image.attempts,
         "inputSize": image.input_size,
         "outputSize": image.output_size,
-        "compressionRatio": image.compression_ratio,
+        "compressionRatio": compression_ratio(image.input_size, image.output_size),
         "width": image.width,
         "height": image.height,
         "contentType": image.content_type or None,

@@ -264,7 +264,11 @@ class ProductImage(models.Model):
 
     @property
     def compression_ratio(self) -> float | None:
-        """Output bytes over input bytes: 0.1 is a tenth of the size."""
-        if not self.input_size or self.output_size is None:
-            return None
-        return round(self.output_size / self.input_size, 4)
+        return compression_ratio(self.input_size, self.output_size)
+
+
+def compression_ratio(input_size: int | None, output_size: int | None) -> float | None:
+    """Output bytes over input bytes: 0.1 is a tenth of the size."""
+    if not input_size or output_size is None:
+        return None
+    return round(output_size / input_size, 4)

@@ -65,11 +65,30 @@ class RequestPage:
     next_before: UUID | None
 
 
+class ListedImage(NamedTuple):
+    """The columns of an image that a page tells: half of the time of its model instances."""
+
+    product_id: UUID
+    id: UUID
+    status: str
+    input_url: str
+    original_key: str
+    output_key: str
+    attempts: int
+    input_size: int | None
+    output_size: int | None
+    width: int | None
+    height: int | None
+    content_type: str
+    output_sha256: str
+    error_code: str
+
+
 class Listed(NamedTuple):
     """A product and its images, in their order."""
 
     product: Product
-    images: list[ProductImage]
+    images: list[ListedImage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +111,14 @@ def progress_of(request: ProcessingRequest) -> Progress:
 
 
 def status_of(request: ProcessingRequest) -> StatusReport:
-    """One query: the request is loaded already, its reasons come from the tallies."""
+    """At most one query: the request is loaded already, its reasons come from the tallies."""
     progress = progress_of(request)
     return StatusReport(
         request=request,
         progress=progress.percent,
         images_per_second=progress.images_per_second,
         eta_seconds=progress.eta_seconds,
-        reasons=_reasons(request.id),
+        reasons=_reasons(request.id) if request.failed_images else [],
     )
 
 
@@ -116,7 +135,7 @@ def _listed(products: list[Product]) -> list[Listed]:
     """By hand: ``prefetch_related`` makes a query set a product, a third of the time of a page."""
     listed = {product.id: Listed(product, []) for product in products}
     images = ProductImage.objects.filter(product_id__in=list(listed)).order_by("position")
-    for image in images.defer("attempt_log", "error_message"):
+    for image in map(ListedImage._make, images.values_list(*ListedImage._fields)):
         listed[image.product_id].images.append(image)
     return list(listed.values())
 
