@@ -48,7 +48,7 @@ lint: setup ## Style, types, import laws, Django's own checks
 	REDIS_URL=redis://redis:6379/0 S3_BUCKET=images \
 	$(RUN) check --deploy --fail-level WARNING
 
-bench: setup ## Speed beside the ceiling and peers (20 minutes); writes docs/performance.md
+bench: setup ## Speed beside the ceiling and peers (25 minutes); writes docs/performance.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,bench]'
 	@! command -v npm >/dev/null || npm ci --silent --no-audit --no-fund --prefix bench/peers
 	@test -x bench/peers/.venv/bin/python || $(PYTHON) -m venv bench/peers/.venv

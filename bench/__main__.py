@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="one tiny round; proves nothing")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=960, help="photographs a round")
+    parser.add_argument("--images", type=int, default=1200, help="photographs a round")
     parser.add_argument("--out", default="speed", help="name of the result")
     options = parser.parse_args()
     if options.smoke:

@@ -44,6 +44,9 @@ def of_speed(found: dict[str, Any]) -> list[Budget]:
     if "service" in laps and EVERY_CORE in laps:
         # Cores share memory and cache: the codec itself takes more CPU while all of them are busy.
         overhead = laps["service"]["worker_ms"] - laps[EVERY_CORE]["cpu_ms"]
+    by_cpu = None
+    if small := laps.get("service, small"):
+        by_cpu = 1000 * found["cores"] / (small["cpu_ms"] - small["storage_ms"])
     quality = other.get("quality", {})
     better = quality["codec"] - quality["sharp"] if len(quality) == 2 else None
     return [
@@ -61,6 +64,7 @@ def of_speed(found: dict[str, Any]) -> list[Budget]:
         Budget("commits an image", value("commits_an_image", "service"), 0.1),
         Budget("peak memory of a worker, MB", value("peak_mb", "service"), 300),
         Budget("200 × 200 images/s", value("rate", "service, small"), 250, True),
+        Budget("the same by CPU, the object store elsewhere", by_cpu, 250, True),
         Budget("5 images behind a large request, s", other.get("small_behind_large_s"), 5),
         Budget("idle, percent of a core", other.get("idle_percent"), 2),
     ]

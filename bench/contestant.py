@@ -20,13 +20,15 @@ from bench.usage import Usage
 @dataclass(frozen=True, slots=True)
 class Lap:
     """What one contestant did in one round. ``cpu_ms`` of an image over whole process trees,
-    ``worker_ms`` of the processes that handle images only; ``peak_mb`` of one of these."""
+    ``worker_ms`` of the processes that handle images only, ``storage_ms`` of the object store;
+    ``peak_mb`` of one worker."""
 
     images: int
     seconds: float
     cpu_ms: float
     bytes_out: int
     worker_ms: float = 0.0
+    storage_ms: float = 0.0
     peak_mb: float = 0.0
     commits_an_image: float = 0.0
 

@@ -33,6 +33,7 @@ def lap(ground: Ground, origin: OriginProcess, names: list[str], count: int) -> 
         seconds=seconds,
         cpu_ms=usage.cpu() / count * 1000,
         worker_ms=usage.cpu("service", WORKER) / count * 1000,
+        storage_ms=usage.cpu("storage") / count * 1000,
         bytes_out=told["bytesOut"],
         peak_mb=usage.peak_rss_mb(WORKER),
         commits_an_image=commits[0] / count,

@@ -294,8 +294,9 @@ WORKERS = env.int("WORKERS", len(os.sched_getaffinity(0)))
 # What the image workers yield of the processor to the web server and the database beside them
 # (nice(2), 0 to 19); they still get all that these leave.
 WORKERS_NICE = env.int("WORKERS_NICE", 10)
-# A core for each image worker, where there are at least as many workers as cores.
-WORKERS_PINNED = env.bool("WORKERS_PINNED", True)
+# A core for each image worker, where there are at least as many workers as cores: for hosts that do
+# nothing else. A web server or a database beside them would wait for them (docs/adr/0004-speed.md).
+WORKERS_PINNED = env.bool("WORKERS_PINNED", False)
 # A lost worker's images come back after the lease; living workers renew it in time.
 LEASE_SECONDS = env.int("LEASE_SECONDS", 30)
 if not _SQLITE:

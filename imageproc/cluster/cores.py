@@ -9,12 +9,13 @@ from django.conf import settings
 
 
 def settle(place: int, workers: int) -> None:
-    """Give this process, the ``place``-th of ``workers``, its priority and its core.
+    """Give this process, the ``place``-th of ``workers``, its priority and, where the operator says
+    so, a core of its own.
 
     A worker's threads hand every row of a picture to each other. On one core that costs little; on
-    two, a core has to be woken each time (docs/adr/0004-speed.md has the figures). Where there are
-    fewer workers than cores nobody is bound to one: two deployments on one host would choose the
-    same, and leave the others idle.
+    two, a core has to be woken each time. But who cannot move is in the way of those who have more
+    of a right to run. Where there are fewer workers than cores nobody is bound to one: two
+    deployments on one host would choose the same, and leave the others idle.
     """
     os.nice(settings.WORKERS_NICE)
     cores = sorted(os.sched_getaffinity(0))

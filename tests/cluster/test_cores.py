@@ -12,9 +12,10 @@ from imageproc.cluster import cores
 
 
 @pytest.fixture
-def bound(monkeypatch: pytest.MonkeyPatch) -> Mock:
+def bound(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Mock:
     """The call that binds, of a process that may run on four cores."""
     call = Mock()
+    settings.WORKERS_PINNED = True
     monkeypatch.setattr(os, "nice", lambda _: None)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 3, 6, 7})
     monkeypatch.setattr(os, "sched_setaffinity", call)
@@ -32,8 +33,8 @@ def test_fewer_workers_than_cores_go_where_there_is_room(bound: Mock) -> None:
     bound.assert_not_called()
 
 
-def test_the_operator_may_turn_it_off(bound: Mock, settings: Settings) -> None:
-    settings.WORKERS_PINNED = False
+def test_nobody_is_bound_unless_the_operator_says_so(bound: Mock, settings: Settings) -> None:
+    settings.WORKERS_PINNED = False  # as it is by default
     cores.settle(0, workers=4)
     bound.assert_not_called()
 

@@ -107,7 +107,7 @@ def test_only_the_image_workers_yield(tree: Make) -> None:
 
 def test_a_core_for_each_image_worker(tree: Make) -> None:
     cores = sorted(os.sched_getaffinity(0))
-    both = tree("worker", WORKERS=len(cores)).start(BOTH - 2 + len(cores))
+    both = tree("worker", WORKERS=len(cores), WORKERS_PINNED="true").start(BOTH - 2 + len(cores))
     wait_for(lambda: _cores_of(both) == [[core] for core in cores])
     [victim] = [one for one in both.named("images.worker") if one.cpu_affinity() == cores[:1]]
     victim.kill()
