@@ -44,6 +44,7 @@ def main() -> None:
         warm_up(real)
         laps = _rounds(real, options.rounds, options.images)
         found["laps"] = {name: _median(each) for name, each in laps.items()}
+        found["each"] = {name: _of_each(each) for name, each in laps.items()}
         found["other"] = {} if options.smoke else _other(real)
     if not options.smoke:
         found["other"]["quality"] = _quality()
@@ -145,6 +146,11 @@ def _median(laps: list[Lap]) -> dict[str, float]:
         for lap in laps
     ]
     return {key: median(row[key] for row in rows) for key in rows[0]}
+
+
+def _of_each(laps: list[Lap]) -> dict[str, list[float]]:
+    """Round by round."""
+    return {"rate": [lap.rate for lap in laps], "cpu_ms": [lap.cpu_ms for lap in laps]}
 
 
 if __name__ == "__main__":

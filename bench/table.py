@@ -16,8 +16,8 @@ PAGE = ROOT / "docs" / "performance.md"
 HEAD = """# Performance
 
 Written by `make bench` and `make bench-million` from `bench/results/`; the figures are of one
-machine and one run, so read the ratios. Contestants take turns in each round and the medians stand
-here. CPU is that of whole process trees.
+machine and one run, so read the ratios. Contestants take turns in each round; the medians stand
+here, and of ratios the median of the rounds' own. CPU is that of whole process trees.
 """
 SPEED = """
 ## Side by side

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.budgets import Budget, of_a_million
+from bench.budgets import Budget, of_a_million, of_speed
 
 FOUND = {
     "accept_s": 20.0,
@@ -53,3 +53,11 @@ def test_a_limit_itself_is_kept() -> None:
     assert (
         str(Budget("rows/s", 19_999.4, 20_000, True)) == "short        rows/s: 19,999.40 (≥ 20,000)"
     )
+
+
+def test_a_ratio_is_the_median_of_the_rounds_own() -> None:
+    """The second round met a host of twice the speed: medians of their own would say 8 of 10."""
+    each = {"service": {"rate": [8.0, 18.0, 8.0]}, "ceiling": {"rate": [9.0, 20.0, 10.0]}}
+    found = {budget.promise: budget for budget in of_speed({"laps": {}, "each": each, "other": {}})}
+    assert found["images/s, of the ceiling's"].measured == 8 / 9
+    assert found["the same, origin 250 ms away"].measured is None
