@@ -39,7 +39,7 @@ def of_speed(found: dict[str, Any]) -> list[Budget]:
         """The median of the rounds' own: a shared host is faster in one round than in the next."""
         if of not in each or to not in each:
             return None
-        return median(a / b for a, b in zip(each[of][key], each[to][key], strict=True))
+        return float(median(a / b for a, b in zip(each[of][key], each[to][key], strict=True)))
 
     def value(key: str, lap: str) -> float | None:
         return laps[lap][key] if lap in laps else None
