@@ -39,7 +39,7 @@ LAST_WAIT = 3.0
 DRAIN_MARGIN = 5.0
 # Outcomes are written together: a commit for one would cost more than the image's share. A pump
 # begins with the shorter time, so that a request soon shows that it is at work.
-FIRST_FLUSH_SECONDS = 1.0
+FIRST_FLUSH_SECONDS = 0.5
 FLUSH_SECONDS = 5.0
 FLUSH_SIZE = 100
 # Jobs claimed ahead of the crew.

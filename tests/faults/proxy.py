@@ -26,6 +26,7 @@ class Proxy:
     def __init__(self, endpoint: str, delay: float = 2.0) -> None:
         self.mode, self.delay = "pass", delay
         self.hit = 0  # requests that a fault was done to
+        self.passed = 0
         self._backend = (urlsplit(endpoint).hostname, urlsplit(endpoint).port)
         self._loop = asyncio.new_event_loop()
         ready = threading.Event()
@@ -61,6 +62,7 @@ class Proxy:
         """Whether the connection may go on."""
         mode = self.mode
         self.hit += mode != "pass"
+        self.passed += mode == "pass"
         if mode == "down":
             return _break(writer)
         fields = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:-2])

@@ -39,8 +39,9 @@ def test_postgres_stops_and_starts(ground: Ground, ledger: Ledger, times: int) -
 @pytest.mark.parametrize("seconds", [1, pytest.param(60, marks=LONG)], ids=["short", "long"])
 def test_the_storage_misbehaves(ground: Ground, ledger: Ledger, mode: str, seconds: int) -> None:
     assert ground.proxy
-    request_id = ground.upload(ground.good(60 if seconds == 1 else 400))
-    ground.until(lambda: ground.done(request_id) > 0)
+    ground.upload(ground.good(200 if seconds == 1 else 400))
+    ground.proxy.passed = 0
+    ground.until(lambda: ground.proxy and ground.proxy.passed > 5)
     ground.proxy.hit, ground.proxy.mode = 0, mode
     time.sleep(seconds)
     ground.proxy.mode = "pass"
