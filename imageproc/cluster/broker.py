@@ -71,8 +71,8 @@ class Broker(ORM):  # type: ignore[misc]
             delay = min(LONG, delay * 2)
 
     def _due(self) -> Any:
-        """Without the look at the connection's health that ``get_connection`` takes: asked twice a
-        second by every cluster. What a broken one raises, ``dequeue`` handles."""
+        """Without the look at the connection's health that ``get_connection`` takes: asked at
+        every poll by every cluster. What a broken one raises, ``dequeue`` handles."""
         return OrmQ.objects.filter(key=self.list_key, lock__lt=Now()).order_by("id")
 
     def _take(self, row: OrmQ) -> list[tuple[int, str]]:

@@ -135,8 +135,7 @@ class Pump:
 
     def _take(self, jobs: Sequence[Job]) -> None:
         self._claimed.extend(jobs)
-        renew_at = time.monotonic() + settings.LEASE_SECONDS / 4
-        self._leases.update((job.lease_id, renew_at) for job in jobs)
+        self._leases.update(dict.fromkeys((job.lease_id for job in jobs), _next_renewal()))
 
     # --- Recording --------------------------------------------------------------------------------
     def _flush(self) -> None:
@@ -165,13 +164,13 @@ class Pump:
 
     def _renew(self) -> None:
         """Keep what is in hand for long; most images end before their lease needs it."""
-        now, quarter = time.monotonic(), settings.LEASE_SECONDS / 4
+        now = time.monotonic()
         held = {job.lease_id for job in self._jobs()}
         self._leases = {lease: at for lease, at in self._leases.items() if lease in held}
         if due := [lease for lease, at in self._leases.items() if at <= now]:
             ProductImage.objects.renew(due, settings.LEASE_SECONDS)
-            self._leases.update(dict.fromkeys(due, now + quarter))
-        self._renew_after = min(self._leases.values(), default=now + quarter)
+            self._leases.update(dict.fromkeys(due, _next_renewal()))
+        self._renew_after = min(self._leases.values(), default=_next_renewal())
 
     # --- Ending -----------------------------------------------------------------------------------
     def _finish(self) -> None:
@@ -235,6 +234,11 @@ class Pump:
 
     def _works(self) -> bool:
         return bool(self._claimed or self._crew.in_hand)
+
+
+def _next_renewal() -> float:
+    """By the monotonic clock: two of the three renewals within a lease may fail."""
+    return time.monotonic() + settings.LEASE_SECONDS / 4
 
 
 def _hand_back(jobs: Sequence[Job]) -> None:
