@@ -67,16 +67,17 @@ def test_every_exif_orientation_comes_out_upright(orientation: int, size: tuple[
     assert b"photographer" not in result.data
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "HEIF"])
 @pytest.mark.parametrize("columns", [pictures.ADOBE_RGB, pictures.DISPLAY_P3])
 def test_wide_colours_are_converted_not_just_relabelled(
-    columns: tuple[tuple[float, float, float], ...],
+    columns: tuple[tuple[float, float, float], ...], kind: str
 ) -> None:
     green = Image.new("RGB", (64, 64), (60, 180, 90))
     profile = pictures.rgb_profile("Wide RGB", columns)
     wide = ImageCms.profileToProfile(green, ImageCms.createProfile("sRGB"), io.BytesIO(profile))
     assert wide is not None
     assert difference(wide, green) > 10
-    data = pictures.encoded(wide, "JPEG", quality=95, icc_profile=profile)
+    data = pictures.encoded(wide, kind, quality=95, icc_profile=profile)
     assert difference(opened(rendition(data, Recipe(quality=95)).data), green) < 3
 
 

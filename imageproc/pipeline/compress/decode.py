@@ -13,19 +13,11 @@ from typing import Any
 
 from PIL import ImageCms
 
-from imageproc import faults
 from imageproc.pipeline.compress.engine import vips
-from imageproc.pipeline.compress.identify import RefusedError, Source
+from imageproc.pipeline.compress.identify import Source
+from imageproc.pipeline.compress.load import ORIENTATION, load, load_shrunk, profile_of
 from imageproc.pipeline.recipe import Recipe
 
-_LOADERS = {
-    "jpeg": "jpegload_source",
-    "png": "pngload_source",
-    "webp": "webpload_source",
-    "gif": "gifload_source",
-    "tiff": "tiffload_source",
-    "avif": "heifload_source",
-}
 # EXIF orientations that exchange width and height (CIPA DC-008, tag 0x0112).
 _SIDEWAYS = (5, 6, 7, 8)
 
@@ -44,13 +36,14 @@ class Picture:
 def decode(source: Source, recipe: Recipe) -> Picture:
     """The picture of ``source``, fitted to ``recipe``. Raises RefusedError, or libvips' own
     error when the pixels are asked for."""
-    loaded = _load(source)
-    turn = loaded.get("orientation") if loaded.get_typeof("orientation") else 1
+    loaded = load(source)
+    turn = loaded.get(ORIENTATION) if loaded.get_typeof(ORIENTATION) else 1
     sideways = turn in _SIDEWAYS
-    upright = (loaded.height, loaded.width) if sideways else (loaded.width, loaded.height)
+    upright = (source.height, source.width) if sideways else (source.width, source.height)
     target = recipe.fit(*upright)
-    shrink = _shrink(source, upright, target)
-    pixels = loaded if shrink == 1 else _load(source, shrink)
+    pixels = loaded
+    if source.kind == "jpeg":
+        pixels = load_shrunk(source, loaded, _shrink(upright, target))
     image = _resize(pixels, target[::-1] if sideways else target)
     if turn > 1:
         # Turning reads in another order than the decoder writes.
@@ -62,69 +55,11 @@ def decode(source: Source, recipe: Recipe) -> Picture:
     return Picture(image, *upright, as_is=plain and target == upright)
 
 
-def _shrink(source: Source, size: tuple[int, int], target: tuple[int, int]) -> int:
+def _shrink(size: tuple[int, int], target: tuple[int, int]) -> int:
     """How much the JPEG decoder may shrink by itself (its inverse DCT at 1/2, 1/4, 1/8 costs less
     the smaller it gets), leaving the rest, a factor of 1 to 2, to a Lanczos kernel."""
-    if source.kind != "jpeg":
-        return 1
     factor = min(size[0] / target[0], size[1] / target[1])
     return next((shrink for shrink in (8, 4, 2) if factor >= shrink), 1)
-
-
-def _load(source: Source, shrink: int = 1) -> Any:
-    """``fail_on`` warning: a decoder that had to guess (a cut-off or broken scan painted grey) has
-    failed. Its error text is not used: libvips keeps one for all threads."""
-    if source.opened is not None:
-        return _load_heic(source) if source.kind == "heic" else _load_by_pillow(source)
-    options: dict[str, Any] = {"access": "sequential", "fail_on": "warning"}
-    if shrink > 1:
-        options["shrink"] = shrink
-    # Reads the bytes where they are, and ``source`` keeps them; a buffer would be copied each time.
-    data = vips().Source.new_from_memory(source.data)
-    loaded = getattr(vips().Image, _LOADERS[source.kind])(data, **options)
-    if shrink == 1 and (loaded.width, loaded.height) != (source.width, source.height):
-        raise RefusedError(faults.IMAGE_CORRUPT.because("two readers disagree about its size"))
-    if loaded.format not in ("uchar", "ushort"):
-        raise RefusedError(faults.FORMAT_UNSUPPORTED.because(f"{loaded.format} samples"))
-    return loaded
-
-
-def _load_by_pillow(source: Source) -> Any:
-    """Pillow decodes; the pixels are handed over in one copy. Its exceptions for hostile bytes are
-    not a closed set."""
-    try:
-        opened = source.opened
-        mode = "RGBA" if opened.mode in ("RGBA", "LA") else "RGB"
-        pixels = opened.convert(mode).tobytes()
-    except Exception as error:
-        broken = faults.IMAGE_TRUNCATED if "truncated" in str(error) else faults.IMAGE_CORRUPT
-        raise RefusedError(broken.because(f"{type(error).__name__}: {error}")) from error
-    return _from_bytes(pixels, source.width, source.height, len(mode))
-
-
-def _load_heic(source: Source) -> Any:
-    """pillow-heif decodes, already upright (the container's irot and imir); rows may be padded."""
-    try:
-        heif = source.opened
-        pixels, bands, stride = heif.data, len(heif.mode), heif.stride
-        profile = heif.info.get("icc_profile")
-    except Exception as error:
-        raise RefusedError(
-            faults.IMAGE_CORRUPT.because(f"{type(error).__name__}: {error}")
-        ) from error
-    if bands not in (1, 3, 4) or ";" in heif.mode:
-        raise RefusedError(faults.FORMAT_UNSUPPORTED.because(f"mode {heif.mode}"))
-    image = _from_bytes(pixels, stride // bands, source.height, bands)
-    image = image.crop(0, 0, source.width, source.height)
-    if profile:
-        blob = vips().GValue.blob_type
-        image = image.mutate(lambda each: each.set_type(blob, "icc-profile-data", profile))
-    return image
-
-
-def _from_bytes(pixels: Any, width: int, height: int, bands: int) -> Any:
-    image = vips().Image.new_from_memory(pixels, width, height, bands, "uchar")
-    return image.copy(interpretation="b-w" if bands == 1 else "srgb")
 
 
 def _resize(image: Any, target: tuple[int, int]) -> Any:
@@ -141,12 +76,7 @@ def _resize(image: Any, target: tuple[int, int]) -> Any:
 def _is_plain(image: Any) -> bool:
     """Three or four 8-bit channels that mean sRGB."""
     colours = image.interpretation == "srgb" and image.format == "uchar"
-    return colours and (not _profile(image) or _says_srgb(_profile(image)))
-
-
-def _profile(image: Any) -> bytes:
-    has = image.get_typeof("icc-profile-data")
-    return bytes(image.get("icc-profile-data")) if has else b""
+    return colours and (not profile_of(image) or _says_srgb(profile_of(image)))
 
 
 def _says_srgb(profile: bytes) -> bool:
@@ -161,7 +91,7 @@ def _says_srgb(profile: bytes) -> bool:
 def _to_srgb(image: Any) -> Any:
     """8-bit sRGB. An embedded profile decides; a broken one, or one for other channels, is passed
     over. CMYK without a profile gets libvips' built-in one."""
-    profile = _profile(image)
+    profile = profile_of(image)
     if profile and not (image.interpretation == "srgb" and _says_srgb(profile)):
         fallback = "cmyk" if image.interpretation == "cmyk" else "srgb"
         image = _through_profile(image, fallback)

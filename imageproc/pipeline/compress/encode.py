@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imageproc import faults
+from imageproc.pipeline.compress.engine import call
 from imageproc.pipeline.compress.identify import RefusedError
 from imageproc.pipeline.recipe import Recipe
 
@@ -38,7 +39,9 @@ def _jpeg(image: Any, quality: int, *, thorough: bool) -> bytes:
     ``thorough`` looks at the whole picture before writing; without it rows stream through, in
     constant memory, for a tenth more bytes. Measurements: docs/adr/0002-codec.md.
     """
-    encoded: bytes = image.jpegsave_buffer(
+    encoded: bytes = call(
+        "jpegsave_buffer",
+        image,
         Q=_on_our_table(quality),
         subsample_mode="on",
         optimize_coding=thorough,
@@ -60,12 +63,16 @@ def _on_our_table(quality: int) -> int:
 
 
 def _webp(image: Any, recipe: Recipe) -> Any:
-    return image.webpsave_buffer(Q=recipe.quality, effort=4, smart_subsample=True, keep="none")
+    return call(
+        "webpsave_buffer", image, Q=recipe.quality, effort=4, smart_subsample=True, keep="none"
+    )
 
 
 def _avif(image: Any, recipe: Recipe) -> Any:
     effort = 2 if image.width * image.height <= _AVIF_SMALL else 0
-    return image.heifsave_buffer(
+    return call(
+        "heifsave_buffer",
+        image,
         Q=recipe.quality,
         compression="av1",
         effort=effort,
@@ -76,4 +83,4 @@ def _avif(image: Any, recipe: Recipe) -> Any:
 
 
 def _png(image: Any, recipe: Recipe) -> Any:
-    return image.pngsave_buffer(compression=6, filter="all", keep="none")
+    return call("pngsave_buffer", image, compression=6, filter="all", keep="none")

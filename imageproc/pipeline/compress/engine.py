@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from types import ModuleType
+from typing import Any
 
 # The only readers of pixels that a file may reach. All others (SVG, raw, CSV, vips' own format, …)
 # are blocked in libvips itself, whatever calls for them.
@@ -35,6 +36,17 @@ def vips() -> ModuleType:
             _set_up(pyvips)
     module: ModuleType = pyvips
     return module
+
+
+def call(operation: str, *arguments: Any, **options: Any) -> Any:
+    """One libvips operation. Its options (numbers, truth values, names) go over as one string: set
+    one by one, each of them costs five calls into C and as many passings of Python's lock."""
+    text = ",".join(f"{name}={_said(value)}" for name, value in options.items())
+    return vips().Operation.call(operation, *arguments, string_options=text)
+
+
+def _said(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _set_up(pyvips: ModuleType) -> None:
