@@ -125,7 +125,7 @@ def write(images: Sequence[ProductImage]) -> None:
     """Store changed rows and move their requests' counters. Inside a transaction that holds
     the rows' locks; images are locked before requests, requests in the order of their ids, and
     the minute last."""
-    written = update_rows(ProductImage, WRITTEN, images) if images else 0
+    written = update_rows(ProductImage, WRITTEN, images)
     assert written == len(images), "rows locked by this transaction cannot have moved"
     totals = _totals(images)
     crash_point("count:before")

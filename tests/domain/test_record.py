@@ -1,10 +1,11 @@
 """Outcomes to rows: fenced, counted, and never a false success."""
 
+from dataclasses import fields, replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -12,10 +13,11 @@ from django_q.models import OrmQ
 from imageproc.faults import CONNECT_FAILED, HOST_BUSY, NOT_FOUND
 from imageproc.models import FailureTally, ImageStatus, ProcessingRequest, ProductImage
 from imageproc.pipeline.claim import claim
-from imageproc.pipeline.record import Failed, record
+from imageproc.pipeline.record import Done, Failed, record
 from tests.domain import build
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+FACTS = [field.name for field in fields(Done) if field.name != "job"]
 
 
 def counters(of: ProcessingRequest) -> tuple[int, int, int, int]:
@@ -32,6 +34,31 @@ def test_a_done_image_is_completed_with_its_facts_and_counted() -> None:
     assert (row.lease_id, row.lease_until, row.error_code) == (None, None, "")
     assert row.compression_ratio == 0.25
     assert counters(of) == (1, 0, 2000, 500)
+
+
+def test_what_is_written_reads_back_to_the_letter() -> None:
+    build.request(images=2)
+    [first, second] = claim()
+    done = replace(build.done(first), output_key="""a/"1"\\n'2'-%s-{é}.jpg""", fetch_ms=0)
+    record([done, Failed(second, HOST_BUSY.because('"busy" \\ é %s'), 7)])
+    row, other = ProductImage.objects.order_by("id")
+    assert {name: getattr(row, name) for name in FACTS} == {
+        name: getattr(done, name) for name in FACTS
+    }
+    [entry] = other.attempt_log
+    assert (entry["code"], entry["detail"], entry["ms"]) == ("host_busy", '"busy" \\ é %s', 7)
+    assert row.finished_at is not None
+    assert row.finished_at.isoformat() == entry["at"]  # one clock, to the microsecond
+    assert (other.finished_at, other.width, other.output_key) == (None, None, "")
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite takes text of any length")
+def test_what_the_database_refuses_fails_alone() -> None:
+    of = build.request(images=2)
+    [first, second] = claim()
+    record([replace(build.done(first), content_type="x" * 41), build.done(second)])
+    rows = of.images.order_by("id").values_list("status", "error_code", "content_type")
+    assert [*rows] == [(build.PENDING, "internal", ""), (build.COMPLETED, "", "image/jpeg")]
 
 
 def test_the_last_image_enqueues_the_completion_once() -> None:
