@@ -164,6 +164,7 @@ class ProductImage(models.Model):
     output_size = models.PositiveIntegerField(null=True, blank=True)
     width = models.PositiveIntegerField(null=True, blank=True)
     height = models.PositiveIntegerField(null=True, blank=True)
+    # Of an original that is kept; "" where it is not.
     source_sha256 = models.CharField(max_length=64, blank=True, db_default="")
     output_sha256 = models.CharField(max_length=64, blank=True, db_default="")
     content_type = models.CharField(max_length=40, blank=True, db_default="")
