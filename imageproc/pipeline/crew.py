@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from uuid import UUID
@@ -33,6 +34,8 @@ MAX_WINDOW = 96
 # that meets small pictures waits for the next burst. More only costs memory.
 ENOUGH_READY = 4
 MOST_READY = 8
+# Who ends within this time is told of together. The compressor has as much to do meanwhile.
+GATHER_SECONDS = 0.02
 
 
 class Step(Enum):
@@ -78,7 +81,7 @@ class Crew:
         self._todo: queue.SimpleQueue[InHand | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[UUID, Outcome | None]] = queue.SimpleQueue()
         self._threads = 0
-        self._window = float(FIRST_WINDOW)
+        self._window = FIRST_WINDOW
         self.in_hand: dict[UUID, InHand] = {}
 
     def start(self, job: Job) -> None:
@@ -89,26 +92,26 @@ class Crew:
             self._threads += 1
 
     def finished(self, wait: float) -> list[Outcome]:
-        """What has ended, after at most ``wait`` seconds for the first. Adjusts the window."""
-        outcomes: list[Outcome] = []
-        timeout: float | None = wait
-        while True:
-            try:
-                image_id, outcome = self._done.get(timeout=timeout)
-            except queue.Empty:
-                return outcomes
+        """What has ended: after at most ``wait`` seconds for the first, and a moment for more, so
+        that small images do not each cost the pump a turn. Adjusts the window."""
+        ended: list[tuple[UUID, Outcome | None]] = []
+        with suppress(queue.Empty):
+            ended.append(self._done.get(timeout=wait))
+            if wait:
+                time.sleep(GATHER_SECONDS)
+            while True:
+                ended.append(self._done.get_nowait())
+        for image_id, _ in ended:
             self.in_hand.pop(image_id, None)
-            self._adjust()
-            if outcome is not None:
-                outcomes.append(outcome)
-            timeout = 0
+        self._adjust(len(ended))
+        return [outcome for _, outcome in ended if outcome is not None]
 
     def room(self) -> int:
         """How many more jobs to start now."""
         active = sum(not x.lasts(Step.FETCH, STALL_SECONDS) for x in self.in_hand.values())
         if self._ready() >= MOST_READY:
             return 0
-        return max(0, min(int(self._window) - active, MAX_THREADS - len(self.in_hand)))
+        return max(0, min(self._window - active, MAX_THREADS - len(self.in_hand)))
 
     def in_codec(self) -> InHand | None:
         """What is being compressed: at most one image a process."""
@@ -134,13 +137,14 @@ class Crew:
     def _ready(self) -> int:
         return sum(x.step is Step.WAIT for x in self.in_hand.values())
 
-    def _adjust(self) -> None:
-        """Fetch further ahead while the compressor finds nothing ready, less when it piles up."""
+    def _adjust(self, ended: int) -> None:
+        """Fetch further ahead while the compressor finds nothing ready, less when it piles up: by
+        one for each image that ended."""
         ready = self._ready()
         if ready == 0:
-            self._window = min(MAX_WINDOW, self._window + 1)
+            self._window = min(MAX_WINDOW, self._window + ended)
         elif ready > ENOUGH_READY:
-            self._window = max(MIN_WINDOW, self._window - 1)
+            self._window = max(MIN_WINDOW, self._window - ended)
 
     def _run(self) -> None:
         while (in_hand := self._todo.get()) is not None:
