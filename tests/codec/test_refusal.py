@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from imageproc import pictures
-from imageproc.pipeline.compress import Budget, Recipe, Rendition, compress
+from imageproc.pipeline.compress import Budget, Recipe, Rendition, anatomy, compress
 from tests.codec.files import SMALL, fault, flat_png, png_chunk, rendition, variant
 
 
@@ -77,15 +77,29 @@ def test_the_pixel_limit_is_exact() -> None:
     assert fault(data, budget=Budget(max_pixels=pixels - 1)).code == "too_many_pixels"
 
 
-def _with_scans(scans: int) -> bytes:
-    """A progressive JPEG whose last scan is there again and again: a lenient decoder works on."""
-    data = variant("progressive.jpg")
+def _with_scans(scans: int, name: str = "progressive.jpg") -> bytes:
+    """A JPEG whose last scan is there again and again: a lenient decoder works on."""
+    data = variant(name)
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * scans + b"\xff\xd9"
 
 
 def test_a_jpeg_of_a_thousand_scans_is_refused() -> None:
     assert fault(_with_scans(1000)).code == "too_complex"
+
+
+def test_scans_after_the_only_one_of_a_baseline_jpeg_are_not_read() -> None:
+    again = _with_scans(1000, "camera.jpg")
+    begun = time.process_time()
+    assert rendition(again).sha256 == rendition(variant("camera.jpg")).sha256
+    assert time.process_time() - begun < 1
+
+
+def test_a_scan_for_each_colour_is_counted() -> None:
+    """ITU-T T.81, B.2: a sequential frame of three components, and three scans of one each."""
+    frame = b"\xff\xc0\x00\x11\x08\x00\x08\x00\x08\x03" + bytes(9)
+    scans = b"".join(b"\xff\xda\x00\x08\x01%c\x00\x00\x3f\x00pixels" % n for n in range(3))
+    assert anatomy.scan_count(b"\xff\xd8" + frame + scans + b"\xff\xd9", 100) == 3
 
 
 def test_scans_count_the_more_the_larger_the_picture() -> None:

@@ -32,6 +32,8 @@ _REFUSED = (
     b"II+\0", b"MM\0+", b"icns", b"FORM", b"\x1a\x45\xdf\xa3",
 )  # fmt: skip
 
+_SEQUENTIAL = (0xC0, 0xC1)  # SOF0 and SOF1, Huffman-coded
+_SEQUENTIAL = (0xC0, 0xC1)  # SOF0 and SOF1, Huffman-coded
 _SCAN_START = re.compile(rb"\xff\xda")
 # Ends entropy-coded data: 0xFF, but not a stuffed zero, a restart marker or fill.
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -66,11 +68,12 @@ def is_whole(kind: str, data: bytes) -> bool:
     return check is None or check(data)
 
 
-def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def jpeg_segments(data: bytes, *, headers: bool = False) -> Iterator[tuple[int, int, int]]:
     """(marker, start, end) of every segment up to the end of the image (ITU-T T.81 annex B).
 
     A scan's segment runs to the end of its entropy-coded data. What follows the end of the image
-    (padding, previews, gain maps) is not looked at. Stops early where the file does.
+    (padding, previews, gain maps) is not looked at. Stops early where the file does. ``headers``:
+    only up to the first scan, without that one's data.
     """
     at = 2
     while at + 2 <= len(data) and data[at] == 0xFF:
@@ -79,11 +82,11 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             at += 1
             continue
         end = at + 2 + (0 if marker == 0xD9 else int.from_bytes(data[at + 2 : at + 4], "big"))
-        if marker == 0xDA:
+        if marker == 0xDA and not headers:
             found = _SCAN_END.search(data, end)
             end = found.start() if found else len(data)
         yield marker, at, end
-        if marker == 0xD9:
+        if marker == 0xD9 or (marker == 0xDA and headers):
             return
         at = end
 
@@ -207,7 +210,21 @@ def scan_count(data: bytes, at_most: int) -> int:
     Inside entropy-coded data a 0xFF is always stuffed, so only a segment's payload (a thumbnail,
     say) can be counted by mistake. 0.4 ms for 1 MB, where ``bytes.count`` takes 1.0.
     """
+    if _has_one_scan(data):
+        return 1
     return sum(1 for _ in islice(_SCAN_START.finditer(data), at_most))
+
+
+def _has_one_scan(data: bytes) -> bool:
+    """A sequential frame whose first scan brings all its components: libjpeg accepts no second
+    (jdinput.c, JERR_EOI_EXPECTED). So are most photographs, and counting would read them whole."""
+    components = None
+    for marker, start, _ in jpeg_segments(data, headers=True):
+        if marker in _SEQUENTIAL:
+            components = data[start + 9 : start + 10]
+        if marker == 0xDA:
+            return data[start + 4 : start + 5] == components
+    return False
 
 
 def png_profile_fits(data: bytes, limit: int) -> bool:

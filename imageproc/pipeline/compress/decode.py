@@ -48,11 +48,12 @@ def decode(source: Source, recipe: Recipe) -> Picture:
     if turn > 1:
         # Turning reads in another order than the decoder writes.
         image = image.copy_memory().autorot()
-    plain = _is_plain(loaded) and turn <= 1
-    image = _to_srgb(image)
+    plain = _is_plain(loaded)
+    if not plain:
+        image = _to_srgb(image)
     if image.hasalpha() and recipe.format == "jpeg":
         image, plain = image.flatten(background=recipe.background_rgb), False
-    return Picture(image, *upright, as_is=plain and target == upright)
+    return Picture(image, *upright, as_is=plain and turn <= 1 and target == upright)
 
 
 def _shrink(size: tuple[int, int], target: tuple[int, int]) -> int:

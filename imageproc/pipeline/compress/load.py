@@ -105,8 +105,9 @@ def _load_heic(source: Source) -> Any:
 
 
 def _from_bytes(pixels: Any, width: int, height: int, bands: int) -> Any:
+    """libvips takes one band for grey and three for sRGB by itself."""
     image = vips().Image.new_from_memory(pixels, width, height, bands, "uchar")
-    return image.copy(interpretation="b-w" if bands == 1 else "srgb")
+    return image if bands in (1, 3) else image.copy(interpretation="srgb")
 
 
 def _with_metadata(image: Any, header: Any) -> Any:
