@@ -9,12 +9,22 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import BigIntegerField, UUIDField
 from django.http import Http404
 from rest_framework.request import Request
 
 from imageproc.models import ProcessingRequest, ProductImage, WebhookDelivery
+from imageproc.models.statement import Given, Statement
 
 T = TypeVar("T")
+# Asked by every poll.
+_OWN_REQUEST = Statement(
+    lambda: (
+        ProcessingRequest.objects.owned_by(Given("owner_id", BigIntegerField()))
+        .filter(id=Given("id", UUIDField()))
+        .order_by()
+    )
+)
 
 
 def caller_id(request: Request) -> int:
@@ -23,8 +33,7 @@ def caller_id(request: Request) -> int:
 
 
 def own_request(request: Request, request_id: UUID) -> ProcessingRequest:
-    mine = ProcessingRequest.objects.owned_by(caller_id(request))
-    return _or_404(mine.filter(id=request_id).first())
+    return _or_404(_OWN_REQUEST.first(owner_id=caller_id(request), id=request_id))
 
 
 def own_delivery(request: Request, delivery_id: UUID) -> WebhookDelivery:

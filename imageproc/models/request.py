@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from imageproc.models.ids import uuid7
+from imageproc.models.statement import Given
 
 Item = TypeVar("Item")
 
@@ -47,7 +48,7 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         """Not being removed."""
         return self.filter(removed_at=None)
 
-    def owned_by(self, owner_id: int) -> RequestQuerySet:
+    def owned_by(self, owner_id: int | Given) -> RequestQuerySet:
         """What its owner sees: a removed request is gone at once, its rows follow."""
         return self.kept().filter(owner_id=owner_id)
 
