@@ -155,10 +155,10 @@ def _products(request: ProcessingRequest) -> list[dict[str, Any]]:
     address = report.image_addresses(request.base_url)
     return [
         {
-            "serialNumber": product.serial_number,
-            "productName": product.product_name,
+            "serialNumber": serial_number,
+            "productName": product_name,
             "inputImageUrls": [image.input_url for image in images],
             "outputImageUrls": [report.output_url(image, address) for image in images],
         }
-        for product, images in page.products
+        for serial_number, product_name, images in page.products
     ]

@@ -100,14 +100,14 @@ def products(page: report.ProductPage, request: ProcessingRequest) -> list[shape
     address = report.image_addresses(request.base_url)
     return [
         {
-            "serialNumber": product.serial_number,
-            "productName": product.product_name,
+            "serialNumber": serial_number,
+            "productName": product_name,
             "status": cast("shapes.ProductState", state_of({image.status for image in images})),
             "inputImageUrls": [image.input_url for image in images],
             "outputImageUrls": [report.output_url(image, address) for image in images],
             "images": [image_entry(image, request, address) for image in images],
         }
-        for product, images in page.products
+        for serial_number, product_name, images in page.products
     ]
 
 

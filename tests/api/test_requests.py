@@ -157,11 +157,11 @@ def test_status_costs_the_same_whatever_the_size(
     made = build.request(images, webhook_url="http://r.example/", owner=local())
     operations.cancel(made.id)
     api.get(f"/api/status/{made.id}")
-    # Caller, request, products, images, deliveries, attempts; and the reasons where images failed.
-    with django_assert_num_queries(6):
+    # Caller, request, products, deliveries, attempts; and the reasons where images failed.
+    with django_assert_num_queries(5):
         api.get(f"/api/status/{made.id}")
     ProcessingRequest.objects.filter(id=made.id).update(failed_images=1)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(6):
         api.get(f"/api/status/{made.id}")
 
 
