@@ -1,5 +1,6 @@
 """The web server's settings (https://docs.gunicorn.org/en/stable/settings.html)."""
 
+import gc
 import os
 from typing import Any
 
@@ -23,3 +24,10 @@ loglevel = "warning"
 def post_fork(server: Any, worker: Any) -> None:
     """A web worker does not outlive the arbiter."""
     die_with_parent(server.pid)
+
+
+def post_worker_init(worker: Any) -> None:
+    """The application is loaded to stay: no collection goes through it any more, which took 60 ms
+    in every 300th call and found nothing."""
+    gc.collect()
+    gc.freeze()
