@@ -98,17 +98,21 @@ def status(
 
 def products(page: report.ProductPage, request: ProcessingRequest) -> list[shapes.Product]:
     address = report.image_addresses(request.base_url)
-    return [
-        {
-            "serialNumber": serial_number,
-            "productName": product_name,
-            "status": cast("shapes.ProductState", state_of({image.status for image in images})),
-            "inputImageUrls": [image.input_url for image in images],
-            "outputImageUrls": [report.output_url(image, address) for image in images],
-            "images": [image_entry(image, request, address) for image in images],
-        }
-        for serial_number, product_name, images in page.products
-    ]
+    return [product(listed, request, address) for listed in page.products]
+
+
+def product(
+    listed: report.Listed, request: ProcessingRequest, address: report.Address
+) -> shapes.Product:
+    images = [image_entry(image, request, address) for image in listed.images]
+    return {
+        "serialNumber": listed.serial_number,
+        "productName": listed.product_name,
+        "status": cast("shapes.ProductState", state_of({image["status"] for image in images})),
+        "inputImageUrls": [image["inputUrl"] for image in images],
+        "outputImageUrls": [image["outputUrl"] for image in images],
+        "images": images,
+    }
 
 
 def image_entry(
