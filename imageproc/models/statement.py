@@ -65,5 +65,7 @@ class Statement(Generic[Row]):
         queryset = self._build()
         compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         sql, params = compiler.as_sql()
+        converters = compiler.get_converters([column for column, *_ in compiler.select])
+        compiler.get_converters = lambda _: converters
         del compiler.connection  # of this thread, which may end
         return queryset, compiler, sql, tuple(params)
