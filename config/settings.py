@@ -16,6 +16,7 @@ from botocore.config import Config as BotoConfig
 from django.templatetags.static import static
 from environs import Env
 
+from config.cores import cores
 from config.logs import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -291,7 +292,8 @@ WRONG_KEYS_PER_MINUTE = env.int("WRONG_KEYS_PER_MINUTE", 30)
 FETCH_DEADLINE = env.float("FETCH_DEADLINE", 30.0)
 
 # --- Workers (imageproc/cluster, imageproc/pipeline) ----------------------------------------------
-WORKERS = env.int("WORKERS", len(os.sched_getaffinity(0)))
+# One a core, of a container's quota where it has one.
+WORKERS = env.int("WORKERS", cores())
 # What the image workers yield of the processor to the web server and the database beside them
 # (nice(2), 0 to 19); they still get all that these leave.
 WORKERS_NICE = env.int("WORKERS_NICE", 10)
