@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 from pytest_django import Settings
 
+from config import cores as machine
 from imageproc.cluster import cores
 
 
@@ -17,6 +19,7 @@ def bound(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Mock:
     call = Mock()
     settings.WORKERS_PINNED = True
     monkeypatch.setattr(os, "nice", lambda _: None)
+    monkeypatch.setattr(os, "sched_setscheduler", Mock(side_effect=PermissionError))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 3, 6, 7})
     monkeypatch.setattr(os, "sched_setaffinity", call)
     return call
@@ -43,3 +46,17 @@ def test_a_sandbox_without_the_call_is_no_reason_to_die(bound: Mock) -> None:
     bound.side_effect = PermissionError
     cores.settle(0, workers=4)
     bound.assert_called_once_with(0, {2})
+
+
+@pytest.mark.parametrize(
+    ("quota", "workers"),
+    [("max 100000", 4), ("200000 100000", 2), ("150000 100000", 2), ("10000 100000", 1), ("", 4)],
+)
+def test_a_container_gets_workers_by_its_quota(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quota: str, workers: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 3, 6, 7})
+    monkeypatch.setattr(machine, "QUOTA", tmp_path / "cpu.max")
+    if quota:
+        machine.QUOTA.write_text(f"{quota}\n")
+    assert machine.cores() == workers

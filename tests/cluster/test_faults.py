@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cluster.harness import INT, KILL, TERM, Tree, lines, wait_for, wait_for_lines
@@ -100,9 +101,9 @@ def test_only_the_image_workers_yield(tree: Make) -> None:
     """Of the tree under the supervisor, which itself may have been started with any niceness."""
     own = os.nice(0)
     both = tree("worker", WORKERS_NICE=3).start(BOTH)
-    wait_for(lambda: {one.nice() for one in both.named("images.worker")} == {own + 3})
+    wait_for(lambda: _standing(both.named("images.worker")) == {(own + 3, os.SCHED_BATCH)})
     others = [one for one in both.named() if one not in both.named("images.worker")]
-    assert {one.nice() for one in others} == {own}
+    assert _standing(others) == {(own, os.SCHED_OTHER)}
 
 
 def test_a_core_for_each_image_worker(tree: Make) -> None:
@@ -114,6 +115,11 @@ def test_a_core_for_each_image_worker(tree: Make) -> None:
     wait_for(lambda: victim not in both.named("images.worker"))
     wait_for(lambda: _cores_of(both) == [[core] for core in cores])
     assert all(one.cpu_affinity() == cores for one in both.named("control.worker"))
+
+
+def _standing(processes: list[psutil.Process]) -> set[tuple[int, int]]:
+    """Niceness and scheduling class."""
+    return {(one.nice(), os.sched_getscheduler(one.pid)) for one in processes}
 
 
 def _cores_of(cluster: Tree) -> list[list[int]]:
