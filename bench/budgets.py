@@ -45,9 +45,10 @@ def of_speed(found: dict[str, Any]) -> list[Budget]:
         return laps[lap][key] if lap in laps else None
 
     overhead = None
-    if "service" in laps and EVERY_CORE in laps:
+    if "service" in each and EVERY_CORE in each:
         # Cores share memory and cache: the codec itself takes more CPU while all of them are busy.
-        overhead = laps["service"]["worker_ms"] - laps[EVERY_CORE]["cpu_ms"]
+        pairs = zip(each["service"]["worker_ms"], each[EVERY_CORE]["cpu_ms"], strict=True)
+        overhead = median(worker - codec for worker, codec in pairs)
     size = None
     if "codec" in laps and "sharp" in laps:
         size = laps["codec"]["bytes_an_image"] / laps["sharp"]["bytes_an_image"]

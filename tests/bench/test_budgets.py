@@ -61,3 +61,14 @@ def test_a_ratio_is_the_median_of_the_rounds_own() -> None:
     found = {budget.promise: budget for budget in of_speed({"laps": {}, "each": each, "other": {}})}
     assert found["images/s, of the ceiling's"].measured == 8 / 9
     assert found["the same, origin 250 ms away"].measured is None
+
+
+def test_what_the_worker_takes_above_the_codec_goes_by_rounds_too() -> None:
+    """By the medians alone it would be 9."""
+    each = {
+        "service": {"rate": [1.0] * 3, "worker_ms": [60.0, 72.0, 69.0]},
+        "codec on every core": {"cpu_ms": [54.0, 60.0, 64.0]},
+        "ceiling": {"rate": [1.0] * 3},
+    }
+    found = {budget.promise: budget for budget in of_speed({"laps": {}, "each": each, "other": {}})}
+    assert found["worker CPU an image above the codec's, ms"].measured == 6.0
