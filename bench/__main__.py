@@ -26,7 +26,7 @@ from bench.ground import ROOT, Ground, OriginProcess, ground
 
 SHARP = ROOT / "bench" / "peers" / "sharp.mjs"
 IMG2DATASET = ROOT / "bench" / "peers" / ".venv" / "bin" / "python"
-SETTLE_SECONDS = 15  # the last lap is over
+SETTLE_SECONDS = 90  # the last lap is over, and the autovacuum after it, which looks once a minute
 WORKERS = len(os.sched_getaffinity(0))
 
 

@@ -42,11 +42,10 @@ DRAIN_MARGIN = 5.0
 FIRST_FLUSH_SECONDS = 0.5
 FLUSH_SECONDS = 5.0
 FLUSH_SIZE = 100
+# Where no image ends: look after the others, and whether to stop.
+TURN_SECONDS = 0.2
 # Jobs claimed ahead of the crew.
 LOW_WATER = 8
-# Who has used up a claim within this time takes twice as many with the next: a claim costs 10 ms
-# of CPU, however many it takes. Not more, or requests that come later would wait for too long.
-SHORT_CLAIM_SECONDS = 2.0
 # Nothing was due: ask again after.
 IDLE_SECONDS = 0.5
 # Nothing was due but at the hosts that were passed over, which means that all of theirs was read:
@@ -70,7 +69,6 @@ class Pump:
         self._recorded = 0
         self._alone = self._storage_failed = False
         self._alone_since = self._suspects_after = 0.0
-        self._claimed_at = -SHORT_CLAIM_SECONDS
         self._claim_after = self._flush_after = self._renew_after = 0.0
         self._flush_seconds = FIRST_FLUSH_SECONDS
 
@@ -101,7 +99,7 @@ class Pump:
         if memory.share() < 0.5:
             for _ in range(min(self._crew.room(), len(self._claimed))):
                 self._crew.start(self._claimed.popleft())
-        self._outcomes += self._crew.finished(wait=0.05)
+        self._outcomes += self._crew.finished(wait=TURN_SECONDS)
         if self._flush_is_due():
             self._patiently(self._flush)
         if time.monotonic() >= self._renew_after:
@@ -124,15 +122,9 @@ class Pump:
                 return
             jobs, self._alone, self._alone_since = claim.claim_suspect(self._noted()), True, now
         else:
-            short = now - self._claimed_at < SHORT_CLAIM_SECONDS
-            jobs = claim.claim(
-                limit=2 * claim.CHUNK if short else claim.CHUNK,
-                skip_hosts=busy,
-                lease_id=self._noted(),
-                workers=settings.WORKERS,
-            )
+            jobs = claim.claim(skip_hosts=busy, lease_id=self._noted(), workers=settings.WORKERS)
         self._take(jobs)
-        self._passed_over, self._claimed_at = busy, now
+        self._passed_over = busy
         self._claim_after = 0.0 if jobs else now + (PASSED_OVER_SECONDS if busy else IDLE_SECONDS)
         self._alone = self._alone and bool(jobs)
 

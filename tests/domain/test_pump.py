@@ -103,26 +103,6 @@ def test_a_death_right_after_the_claim_leaves_its_images_known(
     assert sorted(told(request)) == [left, *[(build.PENDING, 1, 0)] * 2]
 
 
-def test_who_uses_up_a_claim_at_once_takes_twice_as_many_with_the_next(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    request = build.request(images=6)
-    limits: list[int] = []
-    claim = claiming.claim
-
-    def noted(*, limit: int, **options: Any) -> list[claiming.Job]:
-        limits.append(limit)
-        return claim(limit=limit, **options | {"workers": 0})
-
-    monkeypatch.setattr(claiming, "claim", noted)
-    monkeypatch.setattr(claiming, "CHUNK", 2)
-    monkeypatch.setattr(pumping, "LOW_WATER", 0)
-    monkeypatch.setattr(pumping, "work", lambda in_hand, _: build.done(in_hand.job))
-    pumping.Pump(lambda: False).run(60)
-    assert limits == [2, 4, 4]  # the last finds nothing
-    assert told(request) == [(build.COMPLETED, 1, 0)] * 6
-
-
 def test_images_that_end_together_are_told_of_together() -> None:
     """A turn of the pump costs the same for one as for all that end within GATHER_SECONDS."""
     hands = crew.Crew(lambda in_hand: build.done(in_hand.job))
