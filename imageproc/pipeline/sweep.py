@@ -33,9 +33,9 @@ BATCH = 500
 # Control tasks put back at a time; none while this many are still waiting.
 CONTROL_BACKLOG = 20
 # An image that has been in hand so often, and its worker is lost once more, is to blame without
-# other evidence. At 3, two of 10,000 sound images in a storm of 200 kills were: once in the codec
-# by chance, then alone, in some other step, at two more kills.
-UNEXPLAINED = 6
+# other evidence. In a storm of 200 kills, one every two seconds, two of 10,000 sound images were at
+# 3 (once in the codec by chance, then alone, in some other step, at two more kills), and two at 6.
+UNEXPLAINED = 12
 
 
 class _Watch:
