@@ -14,7 +14,7 @@ import pytest
 from imageproc.pipeline import blackbox
 from imageproc.pipeline.blackbox import NOBODY, BlackBox
 from imageproc.pipeline.claim import claim, claim_suspect
-from imageproc.pipeline.sweep import return_expired, return_wrecked
+from imageproc.pipeline.sweep import UNEXPLAINED, return_expired, return_wrecked
 from tests.domain import build
 from tests.domain.test_sweep import kill_the_worker
 
@@ -87,13 +87,13 @@ def test_only_the_image_in_the_codec_is_suspect() -> None:
 
 def test_an_image_in_hand_at_every_death_is_suspect_in_the_end() -> None:
     of = build.request(images=1)
-    for _ in range(6):
+    for _ in range(UNEXPLAINED):
         assert of.images.get().lost_count == 0
         [job] = claim()
         crash([job.lease_id], uuid4())
         assert return_wrecked() == 1
     row = of.images.get()
-    assert (row.attempts, row.lost_count) == (6, 1)
+    assert (row.attempts, row.lost_count) == (12, 1)
 
 
 def test_a_suspect_is_not_blamed_for_a_death_in_another_step() -> None:
