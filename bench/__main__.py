@@ -23,11 +23,12 @@ from bench import inputs, service, table
 from bench.budgets import EVERY_CORE
 from bench.contestant import Lap, race
 from bench.ground import ROOT, Ground, OriginProcess, ground
+from config.cores import cores
 
 SHARP = ROOT / "bench" / "peers" / "sharp.mjs"
 IMG2DATASET = ROOT / "bench" / "peers" / ".venv" / "bin" / "python"
 SETTLE_SECONDS = 90  # the last lap is over, and the autovacuum after it, which looks once a minute
-WORKERS = len(os.sched_getaffinity(0))
+WORKERS = cores()  # as many as the service starts by itself
 
 
 def main() -> None:

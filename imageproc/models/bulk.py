@@ -44,6 +44,8 @@ def update_rows(model: type[models.Model], fields: Sequence[str], rows: Sequence
     that is paused in the middle of one is *active*, not idle in its transaction, and keeps its
     locks past idle_in_transaction_session_timeout, for as long as it is paused.
     """
+    if not rows:
+        return 0
     key = model._meta.pk
     assert key is not None
     names = [*fields, key.name]

@@ -61,7 +61,11 @@ def test_a_small_put_is_one_request(stub: StubS3) -> None:
 def test_a_put_is_signed_as_the_client_signs(on_seaweed: Bucket) -> None:
     """Within one second of the clock both signatures are the same, character by character."""
     client, key = _objects().client, "r1/ü chair~+.jpg"
-    headers = {"Content-MD5": "xMpCOKC5I4INzFCab3WEmw==", "Content-Type": "image/jpeg"}
+    headers = {
+        "Content-MD5": "xMpCOKC5I4INzFCab3WEmw==",
+        "Content-Type": "image/jpeg",
+        "Cache-Control": store.IMMUTABLE,
+    }
     signer = Signer(client, on_seaweed.name)
     theirs: list[bytes] = []
     client.meta.events.register(
@@ -76,6 +80,7 @@ def test_a_put_is_signed_as_the_client_signs(on_seaweed: Bucket) -> None:
             Body=b"1",
             ContentMD5=headers["Content-MD5"],
             ContentType=headers["Content-Type"],
+            CacheControl=headers["Cache-Control"],
         )
         return ours["Authorization"], theirs[-1].decode()
 
