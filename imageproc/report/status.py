@@ -155,7 +155,8 @@ _PAGE: Statement[tuple[Any, ...]] = Statement(
 def _listed(rows: list[tuple[Any, ...]]) -> Listed:
     """The rows of one product."""
     _, serial_number, product_name, *_ = rows[0]
-    return Listed(serial_number, product_name, [ListedImage._make(row[len(_PRODUCT) :]) for row in rows])
+    images = [ListedImage._make(row[len(_PRODUCT) :]) for row in rows]
+    return Listed(serial_number, product_name, images)
 
 
 def request_page(
