@@ -9,22 +9,14 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import BigIntegerField, UUIDField
 from django.http import Http404
 from rest_framework.request import Request
 
+from imageproc import report
 from imageproc.models import ProcessingRequest, ProductImage, WebhookDelivery
-from imageproc.models.statement import Given, Statement
+from imageproc.models.request import OWNED_REQUEST
 
 T = TypeVar("T")
-# Asked by every poll.
-_OWN_REQUEST = Statement(
-    lambda: (
-        ProcessingRequest.objects.owned_by(Given("owner_id", BigIntegerField()))
-        .filter(id=Given("id", UUIDField()))
-        .order_by()
-    )
-)
 
 
 def caller_id(request: Request) -> int:
@@ -33,7 +25,15 @@ def caller_id(request: Request) -> int:
 
 
 def own_request(request: Request, request_id: UUID) -> ProcessingRequest:
-    return _or_404(_OWN_REQUEST.first(owner_id=caller_id(request), id=request_id))
+    return _or_404(OWNED_REQUEST.first(owner_id=caller_id(request), id=request_id))
+
+
+def own_products(
+    request: Request, request_id: UUID, *, after: int, limit: int
+) -> tuple[ProcessingRequest, report.ProductPage]:
+    """The request, and a page of its products. One query."""
+    owner_id = caller_id(request)
+    return _or_404(report.owned_products(owner_id, request_id, after=after, limit=limit))
 
 
 def own_delivery(request: Request, delivery_id: UUID) -> WebhookDelivery:

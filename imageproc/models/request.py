@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from imageproc.models.ids import uuid7
-from imageproc.models.statement import Given
+from imageproc.models.statement import Given, Statement
 
 Item = TypeVar("Item")
 
@@ -374,3 +374,13 @@ class ProcessingRequest(models.Model):
     @property
     def is_final(self) -> bool:
         return self.status in FINAL
+
+
+# One by id, as its owner sees it: asked by every poll.
+OWNED_REQUEST = Statement(
+    lambda: (
+        ProcessingRequest.objects.owned_by(Given("owner_id", models.BigIntegerField()))
+        .filter(id=Given("id", models.UUIDField()))
+        .order_by()
+    )
+)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -16,6 +17,7 @@ from django.db.models import Expression, Field, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
 Row = TypeVar("Row")
+Other = TypeVar("Other")
 
 
 class Given(Expression):
@@ -42,23 +44,33 @@ class Statement(Generic[Row]):
     def __init__(self, build: Callable[[], QuerySet[Any, Row]]) -> None:
         self._build = build
 
-    def rows(self, **given: Any) -> list[Row]:
-        """Run it with these values, by their names. One query."""
-        queryset, compiler, sql, params = self._compiled
-        found, compiler = queryset.all(), copy(compiler)
-        compiler.connection = connection = connections[DEFAULT_DB_ALIAS]
+    def given(self, **given: Any) -> Question[Row]:
+        """It with these values, by their names."""
+        _, _, sql, params = self._compiled
+        connection = connections[DEFAULT_DB_ALIAS]
         values = tuple(
             param.prepared(given[param.name], connection) if isinstance(param, Given) else param
             for param in params
         )
-        # What the query set asks for when it is read; models and tuples are still made by it.
-        compiler.as_sql = lambda *_, **__: (sql, values)  # type: ignore[method-assign]
-        found.query.get_compiler = lambda *_, **__: compiler  # type: ignore[method-assign]
-        return list(found)
+        return Question(self, sql, values)
+
+    def rows(self, **given: Any) -> list[Row]:
+        """Run it with these values. One query."""
+        return self.given(**given).rows()
 
     def first(self, **given: Any) -> Row | None:
         """For a query set of one row at most."""
         return next(iter(self.rows(**given)), None)
+
+    def made_of(self, found: list[tuple[Any, ...]]) -> list[Row]:
+        """Its models or tuples, of what the database answered."""
+        queryset, compiler, _, _ = self._compiled
+        queryset, compiler = queryset.all(), copy(compiler)
+        compiler.connection = connections[DEFAULT_DB_ALIAS]
+        # What the query set asks when it is read, for chunks of rows.
+        compiler.execute_sql = partial(_answered, found)  # type: ignore[method-assign]
+        queryset.query.get_compiler = lambda *_, **__: compiler  # type: ignore[method-assign]
+        return list(queryset)
 
     @cached_property
     def _compiled(self) -> tuple[QuerySet[Any, Row], SQLCompiler, str, tuple[Any, ...]]:
@@ -69,3 +81,33 @@ class Statement(Generic[Row]):
         compiler.get_converters = lambda _: converters
         del compiler.connection  # of this thread, which may end
         return queryset, compiler, sql, tuple(params)
+
+
+def _answered(found: list[tuple[Any, ...]], *_: Any, **__: Any) -> Any:
+    return [found]
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[Row]):
+    """A statement and its values, not asked yet."""
+
+    statement: Statement[Row]
+    sql: str
+    values: tuple[Any, ...]
+
+    def rows(self) -> list[Row]:
+        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            cursor.execute(self.sql, self.values)
+            return self.statement.made_of(cursor.fetchall())
+
+    def with_rows_of(self, other: Question[Other]) -> tuple[list[Row], list[Other]]:
+        """The rows of both. On PostgreSQL in one message, with one answer to wait for: on a busy
+        machine a process waits for its turn each time (docs/adr/0004-speed.md)."""
+        connection: Any = connections[DEFAULT_DB_ALIAS]
+        if connection.vendor != "postgresql" or connection.features.uses_server_side_binding:
+            return self.rows(), other.rows()
+        with connection.cursor() as cursor:
+            cursor.execute(f"{self.sql}; {other.sql}", self.values + other.values)
+            mine = cursor.fetchall()
+            cursor.nextset()
+            return self.statement.made_of(mine), other.statement.made_of(cursor.fetchall())

@@ -20,18 +20,21 @@ from imageproc.report.links import (
     output_url,
 )
 from imageproc.report.output import failed_csv, input_csv, output_csv
-from imageproc.report.rendition import open_image, read_image
-from imageproc.report.status import (
+from imageproc.report.products import (
     MAX_PAGE_SIZE,
     PAGE_SIZE,
     Listed,
     ListedImage,
     ProductPage,
+    owned_products,
+    product_page,
+)
+from imageproc.report.rendition import open_image, read_image
+from imageproc.report.status import (
     Progress,
     RequestPage,
     StatusReport,
     deliveries_of,
-    product_page,
     progress_of,
     request_page,
     status_of,
@@ -68,6 +71,7 @@ __all__ = [
     "original_url",
     "output_csv",
     "output_url",
+    "owned_products",
     "product_page",
     "progress_of",
     "read_image",

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
-from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import BigIntegerField, Sum, UUIDField
+from django.db.models import Sum
 from django.utils import timezone
 
 from imageproc.faults import by_code
@@ -17,13 +14,10 @@ from imageproc.models import (
     FailureTally,
     ImageStatus,
     ProcessingRequest,
-    ProductImage,
     WebhookDelivery,
 )
-from imageproc.models.statement import Given, Statement
+from imageproc.report.products import PAGE_SIZE
 
-PAGE_SIZE = 50
-MAX_PAGE_SIZE = 500
 # Reasons listed; a request has a few, a hostile one could have many hosts but not many reasons.
 MAX_REASONS = 50
 MAX_DELIVERIES = 10
@@ -67,40 +61,6 @@ class RequestPage:
     next_before: UUID | None
 
 
-class ListedImage(NamedTuple):
-    """The columns of an image that a page tells: half of the time of its model instances."""
-
-    id: UUID
-    status: str
-    input_url: str
-    original_key: str
-    output_key: str
-    attempts: int
-    input_size: int | None
-    output_size: int | None
-    width: int | None
-    height: int | None
-    content_type: str
-    output_sha256: str
-    error_code: str
-
-
-class Listed(NamedTuple):
-    """A product and its images, in their order."""
-
-    serial_number: str
-    product_name: str
-    images: list[ListedImage]
-
-
-@dataclass(frozen=True, slots=True)
-class ProductPage:
-    """Products in file order; ``next_after`` is the cursor of the next page, None at the end."""
-
-    products: list[Listed]
-    next_after: int | None
-
-
 def progress_of(request: ProcessingRequest) -> Progress:
     """From the counters of the row: no query."""
     rate = _rate(request)
@@ -122,41 +82,6 @@ def status_of(request: ProcessingRequest) -> StatusReport:
         eta_seconds=progress.eta_seconds,
         reasons=_reasons(request.id) if request.failed_images else [],
     )
-
-
-def product_page(request_id: UUID, *, after: int = 0, limit: int = PAGE_SIZE) -> ProductPage:
-    """Up to ``limit`` products behind row number ``after``, each with its images. One query.
-
-    Row numbers have no gaps, and every product has an image: the last row is asked for only to see
-    whether there is more.
-    """
-    last = after + max(1, min(limit, MAX_PAGE_SIZE))
-    rows = _PAGE.rows(request_id=request_id, after=after, until=last + 1)
-    more = bool(rows) and rows[-1][0] > last
-    products = [_listed(list(of)) for number, of in groupby(rows, itemgetter(0)) if number <= last]
-    return ProductPage(products, last if more else None)
-
-
-_PRODUCT = ("product__row_number", "product__serial_number", "product__product_name")
-# A range of rows, not a LIMIT: the images of a product are as many as they are.
-_PAGE: Statement[tuple[Any, ...]] = Statement(
-    lambda: (
-        ProductImage.objects.filter(
-            product__request=Given("request_id", UUIDField()),
-            product__row_number__gt=Given("after", BigIntegerField()),
-            product__row_number__lte=Given("until", BigIntegerField()),
-        )
-        .order_by("product__row_number", "position")
-        .values_list(*_PRODUCT, *ListedImage._fields)
-    )
-)
-
-
-def _listed(rows: list[tuple[Any, ...]]) -> Listed:
-    """The rows of one product."""
-    _, serial_number, product_name, *_ = rows[0]
-    images = [ListedImage._make(row[len(_PRODUCT) :]) for row in rows]
-    return Listed(serial_number, product_name, images)
 
 
 def request_page(

@@ -2,9 +2,10 @@
 
 import threading
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 from django.db.models import BigIntegerField, UUIDField
 
 from imageproc.models import ApiKey, ProcessingRequest
@@ -17,6 +18,14 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 def owned() -> Statement[ProcessingRequest]:
     return Statement(
         lambda: ProcessingRequest.objects.owned_by(Given("owner_id", BigIntegerField()))
+    )
+
+
+def ids() -> Statement[tuple[UUID]]:
+    return Statement(
+        lambda: ProcessingRequest.objects.owned_by(
+            Given("owner_id", BigIntegerField())
+        ).values_list("id")
     )
 
 
@@ -46,6 +55,27 @@ def test_tuples_and_converted_values() -> None:
     )
     assert found.rows(id=of.id) == [(of.recipe, of.id)]
     assert found.first(id=uuid4()) is None
+
+
+def test_two_are_asked_in_one_message(django_assert_num_queries: Any) -> None:
+    mine, another = build.request(0), build.request(0, owner=build.owner("otto"))
+    both = owned().given(owner_id=mine.owner_id), ids().given(owner_id=another.owner_id)
+    with django_assert_num_queries(1 if connection.vendor == "postgresql" else 2):
+        assert both[0].with_rows_of(both[1]) == ([mine], [(another.id,)])
+    nothing = ids().given(owner_id=0)
+    assert nothing.with_rows_of(both[0]) == ([], [mine])
+    assert both[0].with_rows_of(nothing) == ([mine], [])
+
+
+def test_two_are_asked_one_by_one_where_the_server_binds_their_values(
+    monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    """A prepared statement is one statement."""
+    of = build.request(0)
+    monkeypatch.setattr(connection.features, "uses_server_side_binding", True, raising=False)
+    with django_assert_num_queries(2):
+        both = owned().given(owner_id=of.owner_id), ids().given(owner_id=of.owner_id)
+        assert both[0].with_rows_of(both[1]) == ([of], [(of.id,)])
 
 
 @pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from imageproc import operations, report
 from imageproc.api import bodies, examples, shapes
-from imageproc.api.access import caller_id, own_request
+from imageproc.api.access import caller_id, own_products, own_request
 from imageproc.api.openapi import problems, ref
 from imageproc.api.problems import Conflict
 from imageproc.api.serializers import (
@@ -64,10 +64,9 @@ class StatusView(APIView):
         examples=[examples.STATUS],
     )
     def get(self, request: Request, request_id: UUID) -> Response:
-        found = own_request(request, request_id)
         query = PageSerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
-        page = report.product_page(found.id, **query.page())
+        found, page = own_products(request, request_id, **query.page())
         answer = bodies.status(report.status_of(found), page, report.deliveries_of(found))
         wait = {} if found.is_final else {"Retry-After": str(POLL_SECONDS)}
         return Response(answer, headers=REVALIDATE | wait)
