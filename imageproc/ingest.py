@@ -18,7 +18,7 @@ from imageproc import completion, queue, sheet
 from imageproc.crashpoints import crash_point
 from imageproc.faults import INGEST_DIED
 from imageproc.models import ProcessingRequest, Product, ProductImage
-from imageproc.models.bulk import insert_rows
+from imageproc.models.bulk import analyze, insert_rows
 from imageproc.models.ids import uuid7_text
 from imageproc.models.request import MAX_INGEST_ATTEMPTS
 from imageproc.pipeline import store
@@ -27,6 +27,11 @@ from imageproc.pipeline.patience import AWAY, Patience
 log = logging.getLogger(__name__)
 # Images of one transaction, but for a product that has more: some 0.1 s of PostgreSQL.
 CHUNK = 5000
+# Products after which the planner is shown what has come, and shown again when there are so many
+# times more: it may have met the tables with a few rows in them, and takes all rows to be like
+# these. Out by a factor of 40, it read a million images for a page of 50.
+SHOW_AFTER = 5000
+SHOW_AGAIN = 4
 # Storage did not answer: the next try.
 RETRY_SECONDS = 10
 # The database did not answer: how long to wait for it.
@@ -86,12 +91,22 @@ def _write_rows(
     request: ProcessingRequest, rows: Iterator[sheet.Row], stop: Callable[[], bool]
 ) -> int:
     first = cursor = request.ingested_products
+    show_at = first + SHOW_AFTER
     for chunk in _chunks(rows):
         if stop() or not _write_chunk(request.id, cursor, chunk):
             break
         cursor += len(chunk)
         queue.ensure_pumps()
+        if cursor >= show_at:
+            _show_planner()
+            show_at = first + SHOW_AGAIN * (cursor - first)
     return cursor - first
+
+
+def _show_planner() -> None:
+    """By what requests, their pages and their images are found."""
+    analyze(Product, ("request", "row_number"))
+    analyze(ProductImage, ("request", "product"))
 
 
 def _chunks(rows: Iterable[sheet.Row]) -> Iterator[list[sheet.Row]]:

@@ -36,6 +36,17 @@ def insert_rows(
             )
 
 
+def analyze(model: type[models.Model], fields: Sequence[str]) -> None:
+    """Have PostgreSQL look at these columns as they are now, and plan by that; SQLite plans by its
+    indexes alone. By itself it looks once a minute, in which a million rows can have come
+    (https://www.postgresql.org/docs/current/populate.html#POPULATE-ANALYZE). Whoever else is at it
+    is not waited for. 0.05 s of a core at 20,000 rows, 0.2 at 320,000.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE (SKIP_LOCKED) {_table(model)} ({_columns(model, fields)})")
+
+
 def update_rows(model: type[models.Model], fields: Sequence[str], rows: Sequence[Any]) -> int:
     """Write ``fields`` of each model instance in ``rows`` by primary key. Rows written.
 

@@ -5,6 +5,8 @@ One query that read the whole table made a claim cost 0.3 s at a million rows, a
 
 from __future__ import annotations
 
+import io
+import itertools
 import re
 from collections.abc import Callable
 
@@ -12,7 +14,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from imageproc import report
+from imageproc import ingest as ingestion
+from imageproc import intake, report
 from imageproc.models import ImageStatus, ProcessingRequest, ProductImage
 from imageproc.pipeline.claim import claim, has_due
 from imageproc.pipeline.record import record
@@ -86,6 +89,38 @@ def test_a_page_does_so_before_the_planner_knows_the_rows(fresh: ProcessingReque
     """PostgreSQL looks at new rows once a minute; an ingest writes half a million in it, and they
     are polled. A list of product ids made it read all of them: 128 ms at 400,000."""
     assert _indexes(pages, fresh) == {"image_position"}
+
+
+def test_and_while_an_ingest_outgrows_what_the_planner_has_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Row numbers up to 50 were a quarter of all that there were."""
+    monkeypatch.setattr(ingestion, "CHUNK", 200)
+    monkeypatch.setattr(ingestion, "SHOW_AFTER", 1000)
+    request, chunks = accepted(20000), itertools.count()
+    with connection.cursor() as cursor:  # empty pages of other tests are no growth
+        cursor.execute("TRUNCATE imageproc_product, imageproc_productimage CASCADE")
+
+    def autovacuum() -> bool:
+        if next(chunks) == 1:
+            with connection.cursor() as cursor:
+                cursor.execute("ANALYZE imageproc_product, imageproc_productimage")
+        return False
+
+    assert ingestion.ingest(request.id, stop=autovacuum) == 20000
+    assert _indexes(pages, request) == {"image_position"}
+
+
+def accepted(products: int) -> ProcessingRequest:
+    rows = (b"%d,Shoe,http://shop.example/%d.jpg\n" % (n, n) for n in range(1, products + 1))
+    upload = intake.Upload(
+        owner_id=build.owner().pk,
+        file=io.BytesIO(b"S. No.,Product Name,Input Image Urls\n" + b"".join(rows)),
+        file_name="products.csv",
+        base_url="http://testserver",
+        options=intake.Options(),
+    )
+    return intake.accept(upload)
 
 
 def _indexes(act: Callable[[ProcessingRequest], object], request: ProcessingRequest) -> set[str]:
