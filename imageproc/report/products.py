@@ -59,7 +59,7 @@ def product_page(request_id: UUID, *, after: int = 0, limit: int = PAGE_SIZE) ->
 
 
 def owned_products(
-    owner_id: int, request_id: UUID, *, after: int = 0, limit: int = PAGE_SIZE
+    owner_id: int, request_id: UUID, *, after: int, limit: int
 ) -> tuple[ProcessingRequest, ProductPage] | None:
     """A request of this owner and a page of its products; None where they have no such request.
     One query: the page is read before it is known whose it is, and then not told."""

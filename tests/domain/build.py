@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.contrib.auth import get_user_model
 
+from imageproc import intake
 from imageproc.models import (
     ImageStatus,
     ProcessingRequest,
@@ -20,6 +22,18 @@ from imageproc.pipeline.record import Done
 
 def owner(name: str = "olga") -> Any:
     return get_user_model().objects.get_or_create(username=name)[0]
+
+
+def accepted(csv: bytes) -> ProcessingRequest:
+    """An uploaded CSV of which no row is written yet."""
+    upload = intake.Upload(
+        owner_id=owner().pk,
+        file=io.BytesIO(csv),
+        file_name="products.csv",
+        base_url="http://testserver",
+        options=intake.Options(),
+    )
+    return intake.accept(upload)
 
 
 def request(images: int = 1, **fields: Any) -> ProcessingRequest:

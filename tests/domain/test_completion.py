@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from imageproc import completion, ingest, intake, operations, report
+from imageproc import completion, ingest, operations, report
 from imageproc.faults import NOT_FOUND
 from imageproc.models import ProcessingRequest, RequestStatus
 from imageproc.pipeline import store
@@ -23,8 +22,7 @@ ROWS = b"S. No.,Product Name,Input Image Urls\n1,A,http://s.example/1.jpg http:/
 @pytest.fixture
 def settled() -> ProcessingRequest:
     """One image done, one failed; the completion is due."""
-    upload = intake.Upload(build.owner().pk, io.BytesIO(ROWS), "a.csv", "http://testserver")
-    request = intake.accept(upload)
+    request = build.accepted(ROWS)
     ingest.ingest(request.id)
     first, second = claim()
     record([build.done(first), Failed(second, NOT_FOUND)])

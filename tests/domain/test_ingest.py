@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 
 from imageproc import ingest as ingestion
-from imageproc import intake
 from imageproc.faults import INGEST_DIED, STORAGE_FAILED
 from imageproc.models import ProcessingRequest, RequestStatus
 from imageproc.pipeline import store
@@ -29,14 +27,7 @@ class Died(BaseException):
 def accepted(monkeypatch: pytest.MonkeyPatch) -> ProcessingRequest:
     """Five products, written two by two."""
     monkeypatch.setattr(ingestion, "CHUNK", 2)
-    upload = intake.Upload(
-        owner_id=build.owner().pk,
-        file=io.BytesIO(ROWS),
-        file_name="products.csv",
-        base_url="http://testserver",
-        options=intake.Options(),
-    )
-    return intake.accept(upload)
+    return build.accepted(ROWS)
 
 
 def attempt(request: ProcessingRequest) -> ProcessingRequest:
@@ -122,14 +113,7 @@ def test_rows_are_written_in_file_order_in_chunks_of_images(
         f"{serial},Shoe,{' '.join(f'http://Shop.example/{serial}-{n}.jpg' for n in range(count))}\n"
         for serial, count in cells
     )
-    upload = intake.Upload(
-        owner_id=build.owner().pk,
-        file=io.BytesIO(b"S. No.,Product Name,Input Image Urls\n" + rows.encode()),
-        file_name="products.csv",
-        base_url="http://testserver",
-        options=intake.Options(),
-    )
-    request = intake.accept(upload)
+    request = build.accepted(b"S. No.,Product Name,Input Image Urls\n" + rows.encode())
     assert ingestion.ingest(request.id) == 4
     assert cursors == [2, 3, 4]
     found = request.images.order_by("id").values_list(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import re
 import tracemalloc
@@ -13,7 +12,7 @@ import pytest
 from django.db.models import F
 
 from imageproc import ingest as ingestion
-from imageproc import intake, report
+from imageproc import report
 from imageproc.faults import NOT_FOUND
 from imageproc.models import ImageStatus, ProcessingRequest, ProductImage
 from imageproc.pipeline import store
@@ -30,14 +29,7 @@ def ingested() -> ProcessingRequest:
     """Three products with 2, 1 and 3 images; a blank line in between."""
     rows = [HEADER, f"1,Hat,{HOST}/a.jpg {HOST}/b.jpg", ",,", f"2,Pen,{HOST}/c.jpg"]
     rows.append(f'3,"Shoe, red",{HOST}/d.jpg|{HOST}/e.jpg|{HOST}/d.jpg')
-    upload = intake.Upload(
-        owner_id=build.owner().pk,
-        file=io.BytesIO("\n".join([*rows, ""]).encode()),
-        file_name="products.csv",
-        base_url="http://testserver",
-        options=intake.Options(),
-    )
-    request = intake.accept(upload)
+    request = build.accepted("\n".join([*rows, ""]).encode())
     assert ingestion.ingest(request.id) == 3
     request.refresh_from_db()
     return request
@@ -139,14 +131,7 @@ def test_memory_does_not_grow_with_the_request(monkeypatch: pytest.MonkeyPatch) 
     peaks = []
     for count in (300, 3000):
         rows = "".join(f"{n},Pen,{HOST}/{n}.jpg\n" for n in range(count))
-        upload = intake.Upload(
-            owner_id=build.owner().pk,
-            file=io.BytesIO(f"{HEADER}\n{rows}".encode()),
-            file_name="products.csv",
-            base_url="http://testserver",
-            options=intake.Options(),
-        )
-        request = intake.accept(upload)
+        request = build.accepted(f"{HEADER}\n{rows}".encode())
         ingestion.ingest(request.id)
         tracemalloc.start()
         assert sum(block.count(b"\n") for block in report.output_csv(request)) == count + 1

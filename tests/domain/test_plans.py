@@ -5,7 +5,6 @@ One query that read the whole table made a claim cost 0.3 s at a million rows, a
 
 from __future__ import annotations
 
-import io
 import itertools
 import re
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from imageproc import ingest as ingestion
-from imageproc import intake, report
+from imageproc import report
 from imageproc.models import ImageStatus, ProcessingRequest, ProductImage
 from imageproc.pipeline.claim import claim, has_due
 from imageproc.pipeline.record import record
@@ -97,7 +96,9 @@ def test_and_while_an_ingest_outgrows_what_the_planner_has_seen(
     """Row numbers up to 50 were a quarter of all that there were."""
     monkeypatch.setattr(ingestion, "CHUNK", 200)
     monkeypatch.setattr(ingestion, "SHOW_AFTER", 1000)
-    request, chunks = accepted(20000), itertools.count()
+    rows = (b"%d,Shoe,http://shop.example/%d.jpg\n" % (n, n) for n in range(1, 20001))
+    request = build.accepted(b"S. No.,Product Name,Input Image Urls\n" + b"".join(rows))
+    chunks = itertools.count()
     with connection.cursor() as cursor:  # empty pages of other tests are no growth
         cursor.execute("TRUNCATE imageproc_product, imageproc_productimage CASCADE")
 
@@ -109,18 +110,6 @@ def test_and_while_an_ingest_outgrows_what_the_planner_has_seen(
 
     assert ingestion.ingest(request.id, stop=autovacuum) == 20000
     assert _indexes(pages, request) == {"image_position"}
-
-
-def accepted(products: int) -> ProcessingRequest:
-    rows = (b"%d,Shoe,http://shop.example/%d.jpg\n" % (n, n) for n in range(1, products + 1))
-    upload = intake.Upload(
-        owner_id=build.owner().pk,
-        file=io.BytesIO(b"S. No.,Product Name,Input Image Urls\n" + b"".join(rows)),
-        file_name="products.csv",
-        base_url="http://testserver",
-        options=intake.Options(),
-    )
-    return intake.accept(upload)
 
 
 def _indexes(act: Callable[[ProcessingRequest], object], request: ProcessingRequest) -> set[str]:
