@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from imageproc import pictures
-from imageproc.pipeline.compress import PRESETS, Recipe
+from imageproc.pipeline.compress import PRESETS, Recipe, encode
 from imageproc.pipeline.recipe import OutputFormat
 from tests.codec.files import PHOTOS, SMALL, difference, opened, rendition, sampling, variant
 
@@ -96,6 +96,27 @@ def test_transparency_shows_the_background(background: str, expected: int) -> No
     result = rendition(variant("cut-out.png"), Recipe(background=background))
     corner = opened(result.data).getpixel((2, 2))
     assert corner == (expected,) * 3  # paper white stays exactly white
+
+
+@pytest.mark.parametrize(("width", "first_step"), [(250, 23), (251, 20)])
+def test_a_small_jpeg_goes_without_trellis(
+    monkeypatch: pytest.MonkeyPatch, width: int, first_step: int
+) -> None:
+    """With trellis it would be smaller even at the finer step."""
+    data = pictures.jpeg(3, (width, 200), 95)
+    result = rendition(data).data
+    assert opened(result).quantization[0][0] == first_step  # type: ignore[attr-defined]
+    monkeypatch.setattr(encode, "_SMALL_JPEG", 0)
+    assert (len(rendition(data).data) < len(result)) == (width == 250)
+
+
+@pytest.mark.parametrize(
+    ("side", "grey", "expected"), [(200, 255, 255), (300, 255, 255), (200, 0, 0), (300, 0, 1)]
+)
+def test_paper_stays_white_and_ink_black(side: int, grey: int, expected: int) -> None:
+    plain = pictures.encoded(Image.new("L", (side, side), grey), "PNG")
+    extrema = opened(rendition(plain).data).convert("L").getextrema()
+    assert extrema == (expected, expected)
 
 
 @pytest.mark.parametrize("output", ["webp", "avif", "png"])
