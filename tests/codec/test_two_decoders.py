@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from imageproc import pictures
-from imageproc.pipeline.compress import PRESETS, Recipe, load
+from imageproc.pipeline.compress import PRESETS, Recipe, decode, load
+from imageproc.pipeline.compress.identify import Source
 from tests.codec.files import PHOTOS, SMALL, fault, rendition, variant
 
 TURBO = load._by_turbo
@@ -65,6 +66,33 @@ def test_a_harmless_flaw_that_one_refuses_is_no_damage(answers: list[bool]) -> N
     flawed = rendition(data[:-2] + bytes(40) + data[-2:])
     assert answers == [False]
     assert flawed.data == rendition(data).data
+
+
+ADOBE = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\1"  # transform 1: YCbCr
+
+
+@pytest.mark.parametrize(
+    ("data", "asked"),
+    [
+        (pictures.jpeg(1, SMALL), 0),
+        (pictures.turned(3, 1, SMALL), 1),
+        (pictures.profiled(pictures.DISPLAY_P3, 1, SMALL), 1),
+        (b"\xff\xd8" + ADOBE + pictures.jpeg(1, SMALL)[2:], 1),
+    ],
+    ids=["bare", "exif", "profile", "adobe"],
+)
+def test_libvips_is_asked_of_the_header_where_it_says_something(
+    monkeypatch: pytest.MonkeyPatch, data: bytes, asked: int
+) -> None:
+    seen: list[Source] = []
+
+    def noted(source: Source) -> Any:
+        seen.append(source)
+        return load.load(source)
+
+    monkeypatch.setattr(decode, "load", noted)
+    rendition(data)
+    assert len(seen) == asked
 
 
 def test_a_cut_off_picture_is_refused_by_both(answers: list[bool]) -> None:

@@ -15,7 +15,7 @@ from PIL import ImageCms
 
 from imageproc.pipeline.compress.engine import vips
 from imageproc.pipeline.compress.identify import Source
-from imageproc.pipeline.compress.load import ORIENTATION, load, load_shrunk, profile_of
+from imageproc.pipeline.compress.load import load, load_shrunk, orientation_of, profile_of
 from imageproc.pipeline.recipe import Recipe
 
 # EXIF orientations that exchange width and height (CIPA DC-008, tag 0x0112).
@@ -36,8 +36,8 @@ class Picture:
 def decode(source: Source, recipe: Recipe) -> Picture:
     """The picture of ``source``, fitted to ``recipe``. Raises RefusedError, or libvips' own
     error when the pixels are asked for."""
-    loaded = load(source)
-    turn = loaded.get(ORIENTATION) if loaded.get_typeof(ORIENTATION) else 1
+    loaded = None if source.bare else load(source)
+    turn = 1 if loaded is None else orientation_of(loaded)
     sideways = turn in _SIDEWAYS
     upright = (source.height, source.width) if sideways else (source.width, source.height)
     target = recipe.fit(*upright)
@@ -48,7 +48,7 @@ def decode(source: Source, recipe: Recipe) -> Picture:
     if turn > 1:
         # Turning reads in another order than the decoder writes.
         image = image.copy_memory().autorot()
-    plain = _is_plain(loaded)
+    plain = _is_plain(pixels)
     if not plain:
         image = _to_srgb(image)
     if image.hasalpha() and recipe.format == "jpeg":

@@ -16,6 +16,9 @@ from imageproc import faults
 from imageproc.faults import Fault
 from imageproc.pipeline.compress import anatomy
 
+# The segments of a JPEG that may say something of its colours, or of which side is up.
+_TELLING = {"APP1", "APP2", "APP14"}
+
 
 class RefusedError(Exception):
     """The file passed its header and was refused later; ``fault`` says why."""
@@ -52,6 +55,8 @@ class Source:
     held_bytes: int
     # Pillow's (BMP, rare TIFF) or pillow-heif's (HEIC) open file, where they decode; else None.
     opened: Any = None
+    # A colour JPEG without EXIF, colour profile or Adobe's marker: its pixels are upright sRGB.
+    bare: bool = False
 
 
 def identify(data: bytes, budget: Budget) -> Source | Fault:
@@ -114,12 +119,17 @@ def _within(kind: str, data: bytes, opened: Any, budget: Budget) -> Source | Fau
     held = int(width * height * _held_per_pixel(kind, data, opened, scans)) + 2 * len(data)
     if held > budget.max_held_bytes:
         return faults.TOO_COMPLEX.because(f"needs {held} bytes to open")
-    return Source(kind, data, width, height, held, opened if _opens_itself(kind, opened) else None)
+    itself = opened if _opens_itself(kind, opened) else None
+    return Source(kind, data, width, height, held, itself, bare=_is_bare(kind, opened))
 
 
 def _opens_itself(kind: str, opened: Any) -> bool:
     """libvips has no reader for these, or (YCbCr in a TIFF) reads the colours wrong."""
     return kind in ("bmp", "heic") or (kind == "tiff" and opened.mode == "YCbCr")
+
+
+def _is_bare(kind: str, opened: Any) -> bool:
+    return kind == "jpeg" and opened.mode == "RGB" and not opened.app.keys() & _TELLING
 
 
 def _held_per_pixel(kind: str, data: bytes, opened: Any, scans: int) -> float:
