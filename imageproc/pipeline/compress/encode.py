@@ -28,7 +28,7 @@ def encode(image: Any, recipe: Recipe, room: int) -> bytes:
     pixels = image.width * image.height
     fits = pixels * recipe.file_type.held_per_pixel <= max(room, _ROOM_FOR_ANY)
     if recipe.format == "jpeg":
-        return _jpeg(image, recipe.quality, thorough=fits)
+        return _jpeg(image, recipe.quality, small=pixels <= _SMALL_JPEG, thorough=fits)
     if not fits:
         raise RefusedError(
             faults.TOO_MANY_PIXELS.because(f"{pixels} pixels as {recipe.format} need more memory")
@@ -37,13 +37,13 @@ def encode(image: Any, recipe: Recipe, room: int) -> bytes:
     return encoded
 
 
-def _jpeg(image: Any, quality: int, *, thorough: bool) -> bytes:
+def _jpeg(image: Any, quality: int, *, small: bool, thorough: bool) -> bytes:
     """MozJPEG, baseline, with the quantization table that SSIMULACRA2 likes best at a given size.
 
     ``thorough`` looks at the whole picture before writing; without it rows stream through, in
-    constant memory, for a tenth more bytes. Measurements: docs/adr/0002-codec.md.
+    constant memory, for a tenth more bytes. ``small``: not worth the trellis. Measurements:
+    docs/adr/0002-codec.md.
     """
-    small = image.width * image.height <= _SMALL_JPEG
     number = _on_our_table(quality)
     encoded: bytes = call(
         "jpegsave_buffer",
