@@ -118,6 +118,7 @@ class Origin:
         self.asked: list[Asked] = []
         self.connections = 0
         self.peak = len(self._open)
+        self.closes_when_asked = True  # a client's "Connection: close" is heard
 
     @property
     def url(self) -> str:
@@ -184,7 +185,8 @@ class Origin:
         try:
             while (asked := await _read_request(reader)) is not None:
                 await self._answer(asked, writer)
-                if writer.is_closing() or asked.headers.get("connection") == "close":
+                last = self.closes_when_asked and asked.headers.get("connection") == "close"
+                if writer.is_closing() or last:
                     break
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass

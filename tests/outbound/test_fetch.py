@@ -290,9 +290,12 @@ def test_post_keeps_the_start_of_the_answer(origin: Origin, policy: Policy) -> N
     assert (busy.status, busy.retry_after) == (429, 30.0)
 
 
+@pytest.mark.parametrize("closes", [True, False])
 def test_post_never_meets_a_kept_alive_connection(
-    origin: Origin, policy: Policy, limits: Limits
+    origin: Origin, policy: Policy, limits: Limits, closes: bool
 ) -> None:
+    """Neither one of a fetch, nor one of a post that the server leaves open."""
+    origin.closes_when_asked = closes
     _body(fetch(origin.serve("/ok"), limits, policy))
     before = origin.connections
     for _ in range(2):

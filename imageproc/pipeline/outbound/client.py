@@ -147,7 +147,7 @@ def _posted(
     url: str, body: bytes, headers: dict[str, str], policy: Policy, clock: _Clock
 ) -> Answer:
     target = _judged(url, policy)
-    response = _transport("webhooks", policy).open("POST", target, headers, clock.left, body)
+    response = _transport(policy, keep_alive=False).open("POST", target, headers, clock.left, body)
     start = b""
     with suppress(HTTPError):
         while piece := response.read1(ANSWER_BYTES - len(start), decode_content=False):
@@ -172,7 +172,7 @@ _GET_HEADERS = {
 
 def _asked(target: Target, policy: Policy, clock: _Clock) -> HTTPResponse:
     """A GET may be sent again when a kept-alive connection was being closed (RFC 9112, 9.3.1)."""
-    transport = _transport("images", policy)
+    transport = _transport(policy, keep_alive=True)
     for _ in range(2):
         with suppress(StaleConnectionError):
             return transport.open("GET", target, _GET_HEADERS, clock.left)
@@ -261,17 +261,17 @@ def _fault(error: BaseException) -> Fault:
 
 
 # --- One set of connections a process -------------------------------------------------------------
-# Sockets and locks must not be shared with a forked child, so a child starts with none. Webhooks
-# have connections of their own: see ``post``.
+# Sockets and locks must not be shared with a forked child, so a child starts with none.
 _lock = threading.Lock()
-_transports: dict[tuple[str, Policy], Transport] = {}
+_transports: dict[tuple[Policy, bool], Transport] = {}
 
 
-def _transport(purpose: str, policy: Policy) -> Transport:
-    if (transport := _transports.get((purpose, policy))) is not None:
+def _transport(policy: Policy, *, keep_alive: bool) -> Transport:
+    key = policy, keep_alive
+    if (transport := _transports.get(key)) is not None:
         return transport
     with _lock:
-        return _transports.setdefault((purpose, policy), Transport(policy))
+        return _transports.setdefault(key, Transport(policy, keep_alive=keep_alive))
 
 
 def _forget() -> None:

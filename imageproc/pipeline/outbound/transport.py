@@ -27,7 +27,7 @@ from imageproc.pipeline.outbound.dial import BoundedSocket, BoundedTLSSocket, Di
 from imageproc.pipeline.outbound.target import Target
 
 MAX_POOLS = 1000  # hosts remembered in a process
-MAX_IDLE = 256  # connections kept alive in a process, of all hosts
+MAX_IDLE = 256  # connections that a transport keeps alive, of all hosts
 IDLE_SECONDS = 30.0
 
 # urllib3 logs the URL of an answer with odd headers, query and all; queries carry signatures.
@@ -94,10 +94,11 @@ class JudgedTLSConnection(_Judged, HTTPSConnection):
 
 # --- Idle connections -----------------------------------------------------------------------------
 class Idle:
-    """The kept-alive connections of a process: at most MAX_IDLE, none older than IDLE_SECONDS, the
-    oldest closed first. A pool takes its youngest."""
+    """The kept-alive connections of a transport: at most ``most``, none older than IDLE_SECONDS,
+    the oldest closed first. A pool takes its youngest."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._lock = threading.Lock()
         self._since: OrderedDict[Any, tuple[Any, float]] = OrderedDict()
         self._of: dict[Any, list[Any]] = {}
@@ -124,7 +125,7 @@ class Idle:
         surplus = []
         while self._since:
             connection, (_, since) = next(iter(self._since.items()))
-            if len(self._since) <= MAX_IDLE and now - since <= IDLE_SECONDS:
+            if len(self._since) <= self._most and now - since <= IDLE_SECONDS:
                 break
             self._remove(connection)
             surplus.append(connection)
@@ -171,10 +172,13 @@ class Transport(HTTPAdapter):
     ``open`` goes to the pool directly: for 10 kB over a kept-alive connection a bare pool took
     0.37 ms of CPU, with the adapter's ``send`` 0.64, with a ``Session`` 0.88. What they add (hooks,
     cookies, proxies, netrc, redirects that nobody judged) must not happen here anyway.
+    ``keep_alive``: False closes each connection after its answer. To ask the server for that is not
+    enough: one that does not say "Connection: close" itself leaves it to us, and its end may come
+    when the next request is under way.
     """
 
-    def __init__(self, policy: Policy) -> None:
-        self.dialler, self.idle = Dialler(policy), Idle()
+    def __init__(self, policy: Policy, *, keep_alive: bool) -> None:
+        self.dialler, self.idle = Dialler(policy), Idle(MAX_IDLE if keep_alive else 0)
         super().__init__(pool_connections=MAX_POOLS, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
