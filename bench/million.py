@@ -30,6 +30,7 @@ from bench.ground import Ground, ground
 from bench.output import output_speed
 from bench.pages import EVERY, Pages
 from bench.service import WORKER
+from bench.shares import dealt
 
 MILLION = 1_000_000
 REFERENCE_ROWS = 10_000
@@ -45,7 +46,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=MILLION, help="fewer are a trial")
     options = parser.parse_args()
     found = conditions() | {"rows": options.rows}
-    with ground(WORKERS) as real, tempfile.TemporaryDirectory() as folder:
+    with (
+        ground(WORKERS) as real,
+        dealt(real) as found["shares"],
+        tempfile.TemporaryDirectory() as folder,
+    ):
         warm_up(real)
         found |= _reference(real)
         pages = Pages(real)

@@ -26,6 +26,16 @@ The **ceiling** fetches and compresses and does nothing else, in as many process
 has workers. The **service** runs on PostgreSQL with fsync, an S3 server (SeaweedFS) and a local
 origin, all of them on the same cores: its images/s pay for all of these.
 """
+MILLION = """
+## A million images
+
+One CSV of a million rows, and its images processed while they are written: web server, workers,
+database, object store and client on the same cores.
+"""
+SHARES = """Each part has the share of the processor that `docker-compose.yml` gives it.
+"""
+NO_SHARES = """No control groups: each of PostgreSQL's backends has the share of a container.
+"""
 
 
 def write_page() -> None:
@@ -35,7 +45,7 @@ def write_page() -> None:
         parts += [SPEED, _conditions(found), _laps(found["laps"], found["other"])]
         parts.append(_budgets(budgets.of_speed(found)))
     if (found := _read("million")) is not None:
-        parts += ["\n## A million images\n", _conditions(found)]
+        parts += [MILLION, SHARES if found.get("shares") else NO_SHARES, _conditions(found)]
         parts.append(_budgets(budgets.of_a_million(found)))
     PAGE.write_text("\n".join(parts))
 
