@@ -123,7 +123,7 @@ def _images(request: ProcessingRequest, **only: str) -> Iterator[_Image]:
     while row <= request.total_products:
         page = images.filter(product__row_number__range=(row, row + PAGE - 1))
         page = page.exclude(product__row_number=row, position__lte=position)
-        found = [_Image._make(values) for values in page.values_list(*_COLUMNS)[:PAGE]]
+        found = list(map(_Image._make, page.values_list(*_COLUMNS)[:PAGE]))
         yield from found
         row, position = found[-1][:2] if len(found) == PAGE else (row + PAGE, 0)
 
@@ -133,6 +133,8 @@ _COLUMNS = ("product__row_number", "position", "id", "status", "output_key", "er
 
 def _outcome(images: list[_Image], address: Address) -> sheet.Outcome:
     urls = [output_url(image, address) or "" for image in images]
+    if all(urls):  # as nearly always: only what is completed has one
+        return sheet.Outcome(urls, ImageStatus.COMPLETED.value)
     return sheet.Outcome(urls, state_of({image.status for image in images}), _errors(images))
 
 

@@ -113,9 +113,9 @@ def _completed(
     sheet: SheetFormat, width: int, places: list[int], cells: Sequence[str], outcome: Outcome
 ) -> list[str]:
     row = [*cells, *[""] * (width - len(cells))]
-    values = (join_urls(cells[sheet.urls], outcome.urls), outcome.status, outcome.error)
-    for place, value in zip(places, values, strict=True):
-        row[place] = value
+    urls, status, error = places
+    row[urls] = join_urls(cells[sheet.urls], outcome.urls)
+    row[status], row[error] = outcome.status, outcome.error
     return row
 
 
