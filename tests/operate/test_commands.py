@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -67,8 +68,9 @@ class TestProcess:
             return int(database.execute(sql).fetchone()[0])
         return 0
 
+    @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
     def test_stopped_and_begun_again_it_goes_on_where_it_was(
-        self, tmp_path: Path, origin: Origin
+        self, tmp_path: Path, origin: Origin, stop: signal.Signals
     ) -> None:
         """Half of the pictures come at once; the others not before the second run."""
         picture = pictures.jpeg(1, (320, 240))
@@ -82,7 +84,7 @@ class TestProcess:
         sheet.write_text(sheet_of([[str(n), f"Shoe {n}", url] for n, url in enumerate(urls)]))
         first = self.start(tmp_path, sheet, origin)
         wait_for(lambda: self.done(tmp_path) == 6, 90)
-        first.send_signal(signal.SIGINT)
+        first.send_signal(stop)
         _, said = first.communicate(timeout=90)
         assert first.returncode == 130, said
         assert "goes on where this one was" in said
@@ -97,6 +99,19 @@ class TestProcess:
         files = {tmp_path / "out" / row["Output Image Urls"] for row in rows[:12]}
         assert set((tmp_path / "out" / "images").iterdir()) == files
         assert all(file.stat().st_size > 0 for file in files)
+
+    def test_killed_it_leaves_no_workers_behind(self, tmp_path: Path, origin: Origin) -> None:
+        origin.serve("/late.jpg", b"", content_type="image/jpeg", delay_ms=60_000)
+        sheet = tmp_path / "products.csv"
+        sheet.write_text(sheet_of([["1", "Shoe", f"{origin.url}/late.jpg"]]))
+        process = self.start(tmp_path, sheet, origin)
+        wait_for(lambda: origin.hits["/late.jpg"] == 1, 90)
+        tree = psutil.Process(process.pid).children(recursive=True)
+        assert len(tree) > 5  # a supervisor and two clusters
+        process.kill()
+        process.communicate(timeout=10)
+        _, alive = psutil.wait_procs(tree, timeout=10)
+        assert alive == []
 
     @pytest.mark.django_db
     def test_a_refused_file_is_told_by_line(self, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from imageproc import sample
+from imageproc.cluster.lifeline import die_with_parent
 
 PATIENCE_SECONDS = 180
 
@@ -67,6 +69,7 @@ def _service(folder: Path, origin_port: int) -> Iterator[str]:
             env=env,
             stdout=file,
             stderr=subprocess.STDOUT,
+            preexec_fn=partial(die_with_parent, os.getpid()),
         )
     try:
         address = f"http://127.0.0.1:{port}"

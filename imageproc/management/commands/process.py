@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from imageproc import intake, queue
 from imageproc.api.auth import local_user
+from imageproc.cluster.lifeline import die_with_parent
 from imageproc.models import ClusterHeartbeat, ProcessingRequest
 from imageproc.pipeline.recipe import PRESETS
 from imageproc.report.saved import save
@@ -32,7 +35,7 @@ ALL_DONE, NONE_DONE, REFUSED, SOME_FAILED, STOPPED = 0, 1, 2, 3, 130
 
 class Command(BaseCommand):
     help = (
-        "Process a CSV and write the output CSV and the images into a folder. Stopped with Ctrl-C, "
+        "Process a CSV and write the output CSV and the images into a folder. Stopped, "
         "the same command goes on where it was. Exit codes: 0 every image is done, 1 none, "
         "2 the file was refused, 3 some images failed, 130 stopped."
     )
@@ -48,6 +51,8 @@ class Command(BaseCommand):
         if connection.vendor == "sqlite":
             call_command("migrate", interactive=False, verbosity=0)
         request = _accept(csv, intake.Options(preset=options["preset"], format=options["format"]))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         try:
             if not request.is_final:
                 with _workers():
@@ -122,6 +127,7 @@ def _workers() -> Iterator[None]:
             stdout=log,
             stderr=log,
             process_group=0,
+            preexec_fn=partial(die_with_parent, os.getpid()),
         )
     try:
         yield
