@@ -13,9 +13,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from imageproc.faults import Fault
-from imageproc.metrics.scrape import exposition
 from imageproc.pipeline import store
 from imageproc.report import fleet
+from imageproc.scrape import exposition
 
 PROBE = b"imageproc"
 

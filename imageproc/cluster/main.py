@@ -28,9 +28,9 @@ from imageproc.cluster.board import Board
 from imageproc.cluster.broker import overdue, renew
 from imageproc.cluster.guard import ACKNOWLEDGE_SECONDS, Guard, fork
 from imageproc.cluster.lifeline import set_process_name
-from imageproc.metrics.scrape import serve
 from imageproc.models import ClusterHeartbeat
 from imageproc.models.heartbeat import ALIVE_SECONDS
+from imageproc.scrape import serve
 
 logger = logging.getLogger(__name__)
 

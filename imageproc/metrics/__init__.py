@@ -1,8 +1,7 @@
-"""Prometheus: what is counted where it happens, and what is read at a scrape.
+"""Prometheus: what is counted where it happens.
 
-Counters and histograms live in files of DATA_DIR/metrics, one set a process (processes.py): a
-killed worker loses nothing. Gauges of the whole service are read from the database when the web
-server is scraped (gauges.py); those of the machine, at every scrape (host.py).
+Counters and histograms live in files of DATA_DIR/metrics, one set a process: a killed worker loses
+nothing. They are added up at a scrape (scrape/).
 
 Names: https://prometheus.io/docs/practices/naming/. No label holds a host name, a URL or an id:
 the number of series is the same at any load.
@@ -10,8 +9,8 @@ the number of series is the same at any load.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import Counter, Histogram
 
@@ -19,9 +18,7 @@ from imageproc.metrics import disk as disk  # before the first metric is made
 
 if TYPE_CHECKING:
     from imageproc.models import Moved
-    from imageproc.pipeline.record import Outcome
 
-STEPS = ("fetch", "compress", "store")
 STEP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 CLAIMED = Counter("imageproc_claimed_images_total", "Images leased by a worker of this host.")
@@ -57,14 +54,21 @@ HTTP_SECONDS = Histogram(
 )
 
 
-def attempted(outcomes: Iterable[Outcome]) -> None:
-    """Outcomes that were written to their rows."""
-    for outcome in outcomes:
-        fault = getattr(outcome, "fault", None)
-        ATTEMPTS.labels(fault.code if fault else "completed").inc()
-        if fault is None:
-            for step in STEPS:
-                STEP_SECONDS.labels(step).observe(getattr(outcome, f"{step}_ms") / 1000)
+class Attempt(Protocol):
+    """``code`` of its fault, "" if it succeeded; then ``steps`` has the milliseconds of each."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def steps(self) -> Mapping[str, int]: ...
+
+
+def attempted(attempts: Iterable[Attempt]) -> None:
+    """Attempts whose outcome was written to its row."""
+    for attempt in attempts:
+        ATTEMPTS.labels(attempt.code or "completed").inc()
+        for step, milliseconds in attempt.steps.items():
+            STEP_SECONDS.labels(step).observe(milliseconds / 1000)
 
 
 def ended(images: Iterable[Moved]) -> None:

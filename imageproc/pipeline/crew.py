@@ -17,7 +17,7 @@ from enum import Enum
 from uuid import UUID
 
 from imageproc.pipeline.claim import Job
-from imageproc.pipeline.record import Outcome
+from imageproc.pipeline.outcome import Outcome
 
 # A fetch that lasts longer waits for a slow host: it no longer counts against the window, so that
 # slow hosts do not hold the others.

@@ -24,8 +24,8 @@ from imageproc.pipeline import claim, memory, record, store, sweep
 from imageproc.pipeline.blackbox import BlackBox
 from imageproc.pipeline.claim import Job
 from imageproc.pipeline.crew import Crew, Step
+from imageproc.pipeline.outcome import Done, Failed, Outcome
 from imageproc.pipeline.patience import Patience
-from imageproc.pipeline.record import Done, Failed, Outcome
 from imageproc.pipeline.work import work
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from imageproc.models import (
 )
 from imageproc.models.bulk import update_rows
 from imageproc.pipeline.backoff import seconds_until_retry
-from imageproc.pipeline.claim import Job
+from imageproc.pipeline.outcome import Done, Failed, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -42,36 +42,6 @@ WRITTEN = (
 
 # What the database, or its driver, says of a value that cannot stand in its column.
 UNWRITABLE = (DataError, IntegrityError, ValueError)
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The stored object is whole; these are its facts. Sizes in bytes and pixels, times in ms."""
-
-    job: Job
-    output_key: str
-    output_size: int
-    output_sha256: str
-    content_type: str
-    width: int
-    height: int
-    input_size: int
-    source_sha256: str
-    kept_original: bool = False
-    original_key: str = ""
-    fetch_ms: int = 0
-    compress_ms: int = 0
-    store_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    job: Job
-    fault: Fault
-    milliseconds: int = 0
-
-
-Outcome = Done | Failed
 
 
 @dataclass(slots=True)

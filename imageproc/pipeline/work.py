@@ -18,7 +18,7 @@ from imageproc.pipeline.compress import Budget, Recipe, Rendition, compress
 from imageproc.pipeline.crew import InHand, Step
 from imageproc.pipeline.fetch import Body, Limits, fetch
 from imageproc.pipeline.outbound import Policy
-from imageproc.pipeline.record import Done, Failed, Outcome
+from imageproc.pipeline.outcome import Done, Failed, Outcome
 
 log = logging.getLogger(__name__)
 # One image at a time fills the core that this process has.

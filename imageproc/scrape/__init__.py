@@ -1,4 +1,8 @@
-"""What a scrape is answered with, and the small server of hosts that run no web server."""
+"""What Prometheus is told: the answer to a scrape, and a server for hosts that run no web.
+
+What was counted (metrics/), in all processes of this host (processes.py); the machine (host.py);
+and, from the web server only, the whole service as the database knows it (gauges.py).
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,9 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.exposition import choose_encoder
 
-from imageproc.metrics.gauges import Service
-from imageproc.metrics.host import Host
-from imageproc.metrics.processes import Processes
+from imageproc.scrape.gauges import Service
+from imageproc.scrape.host import Host
+from imageproc.scrape.processes import Processes
 
 
 def exposition(accept: str) -> tuple[bytes, str]:

@@ -18,7 +18,8 @@ from imageproc.faults import NOT_FOUND
 from imageproc.models import ProcessingRequest
 from imageproc.pipeline import store
 from imageproc.pipeline.claim import claim
-from imageproc.pipeline.record import Failed, record
+from imageproc.pipeline.outcome import Failed
+from imageproc.pipeline.record import record
 from tests.domain import build
 
 CSV = (

@@ -24,7 +24,8 @@ from imageproc.models import (
 from imageproc.models.request import REMAINS_SECONDS
 from imageproc.pipeline import store
 from imageproc.pipeline.claim import claim
-from imageproc.pipeline.record import Failed, record
+from imageproc.pipeline.outcome import Failed
+from imageproc.pipeline.record import record
 from imageproc.pipeline.sweep import sweep
 from tests.domain import build
 

@@ -17,7 +17,7 @@ from imageproc.models import (
     RequestStatus,
 )
 from imageproc.pipeline.claim import Job
-from imageproc.pipeline.record import Done
+from imageproc.pipeline.outcome import Done
 
 
 def owner(name: str = "olga") -> Any:

@@ -12,7 +12,8 @@ from imageproc.faults import NOT_FOUND
 from imageproc.models import ProcessingRequest, RequestStatus
 from imageproc.pipeline import store
 from imageproc.pipeline.claim import claim
-from imageproc.pipeline.record import Failed, record
+from imageproc.pipeline.outcome import Failed
+from imageproc.pipeline.record import record
 from tests.domain import build
 
 pytestmark = pytest.mark.django_db

@@ -11,8 +11,9 @@ from django.db import IntegrityError, OperationalError
 from imageproc.faults import HOST_BUSY, HTML_NOT_IMAGE, STORAGE_FAILED, Fault
 from imageproc.models import ProductImage
 from imageproc.pipeline.claim import claim
+from imageproc.pipeline.outcome import Failed
 from imageproc.pipeline.patience import Patience
-from imageproc.pipeline.record import Failed, record
+from imageproc.pipeline.record import record
 from imageproc.pipeline.sweep import _Watch
 from tests.domain import build
 

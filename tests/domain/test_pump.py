@@ -15,7 +15,7 @@ from imageproc.pipeline import claim as claiming
 from imageproc.pipeline import crew, sweep
 from imageproc.pipeline import pump as pumping
 from imageproc.pipeline.crew import InHand, Step
-from imageproc.pipeline.record import Outcome
+from imageproc.pipeline.outcome import Outcome
 from tests.domain import build
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,8 @@ from django_q.models import OrmQ
 from imageproc.faults import CONNECT_FAILED, HOST_BUSY, NOT_FOUND
 from imageproc.models import FailureTally, ImageStatus, ProcessingRequest, ProductImage
 from imageproc.pipeline.claim import claim
-from imageproc.pipeline.record import Done, Failed, record
+from imageproc.pipeline.outcome import Done, Failed
+from imageproc.pipeline.record import record
 from tests.domain import build
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]

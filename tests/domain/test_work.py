@@ -13,7 +13,7 @@ from imageproc.pipeline import work as working
 from imageproc.pipeline.blackbox import BlackBox
 from imageproc.pipeline.crew import InHand
 from imageproc.pipeline.fetch import Body
-from imageproc.pipeline.record import Done
+from imageproc.pipeline.outcome import Done
 from tests.domain import build
 
 pytestmark = pytest.mark.django_db

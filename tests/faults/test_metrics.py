@@ -20,7 +20,7 @@ import os, sys, django
 django.setup()
 from pathlib import Path
 from imageproc import metrics
-from imageproc.metrics.scrape import exposition
+from imageproc.scrape import exposition
 
 folder = Path(os.environ["DATA_DIR"]) / "metrics"
 def fill():

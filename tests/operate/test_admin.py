@@ -30,7 +30,7 @@ from imageproc.models import (
     WebhookDelivery,
 )
 from imageproc.pipeline import claim, record
-from imageproc.pipeline.record import Failed
+from imageproc.pipeline.outcome import Failed, Outcome
 from tests.domain import build
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +62,7 @@ def failed() -> ProcessingRequest:
     request = build.request(3)
     jobs = claim.claim(50)
     ProductImage.objects.filter(id=jobs[2].image_id).update(attempts=99)
-    outcomes: list[record.Outcome] = [
+    outcomes: list[Outcome] = [
         build.done(jobs[0]),
         Failed(jobs[1], NOT_FOUND),
         Failed(jobs[2], HOST_BUSY),

@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from imageproc import metrics
 from imageproc.faults import NOT_FOUND
-from imageproc.metrics.scrape import exposition
 from imageproc.pipeline import claim, record
-from imageproc.pipeline.record import Failed
+from imageproc.pipeline.outcome import Failed
+from imageproc.scrape import exposition
 from tests.conftest import missing
 from tests.domain import build
 

@@ -17,10 +17,10 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from imageproc.faults import NOT_FOUND
-from imageproc.metrics.scrape import exposition
 from imageproc.models import ClusterHeartbeat, MinuteTally, ProductImage, Switch
 from imageproc.pipeline import claim, record, sweep
-from imageproc.pipeline.record import Failed
+from imageproc.pipeline.outcome import Failed
+from imageproc.scrape import exposition
 from tests.cluster.harness import MANAGE
 from tests.domain import build
 from tests.servers.process import free_ports
@@ -152,7 +152,7 @@ input()
 """
 TELL = """
 from prometheus_client import generate_latest
-from imageproc.metrics.scrape import Processes, _registry
+from imageproc.scrape import Processes, _registry
 print(generate_latest(_registry(Processes())).decode())
 """
 
