@@ -33,3 +33,6 @@ if TEST_DATABASE == "postgres":
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 
 from config.settings import *  # noqa: E402, F403
+
+# A good hash takes half a second by design; child processes have the project's own.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
