@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +52,8 @@ class Groups:
             _move(pids, group)
             yield group
         finally:
-            _move([int(pid) for pid in (group / "cgroup.procs").read_text().split()], self.root)
+            while held := (group / "cgroup.procs").read_text().split():  # one may be forked now
+                _move(held, self.root)
             group.rmdir()
 
     def weigh(self, group: Path, share: int) -> None:
@@ -98,7 +99,7 @@ def _tree(pid: int) -> list[int]:
     return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
-def _move(pids: list[int], group: Path) -> None:
+def _move(pids: Iterable[int | str], group: Path) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):  # it has ended
             (group / "cgroup.procs").write_text(str(pid))
