@@ -31,8 +31,11 @@ from imageproc.cluster.lifeline import set_process_name
 from imageproc.models import ClusterHeartbeat
 from imageproc.models.heartbeat import ALIVE_SECONDS
 from imageproc.scrape import serve
+from imageproc.scrape.processes import fold
 
 logger = logging.getLogger(__name__)
+# So often are the metrics of dead processes folded, whether or not anybody scrapes.
+FOLD_SECONDS = 600
 
 
 class Cluster:
@@ -67,6 +70,7 @@ class Cluster:
     def _start_threads(self) -> None:
         if settings.METRICS_PORT:
             serve(settings.METRICS_PORT)
+        _every(FOLD_SECONDS, f"{self.name} metrics", fold)
         keep_seconds = min(settings.LEASE_SECONDS, ALIVE_SECONDS) / 3
         _every(keep_seconds, f"{self.name} keeper", self._keep)
         if self.name == "control":

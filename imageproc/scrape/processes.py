@@ -45,6 +45,12 @@ def folder() -> Path:
     return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
 
+def fold() -> None:
+    """What a scrape does besides, for hosts that nobody scrapes."""
+    with _locked():
+        fold_dead()
+
+
 def fold_dead() -> int:
     """Add up the files of dead processes. Files folded. Call with the folder locked."""
     folded = 0

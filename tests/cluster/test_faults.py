@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.cluster.harness import INT, KILL, TERM, Tree, lines, wait_for, wait_for_lines
+from tests.cluster.harness import INT, KILL, MANAGE, TERM, Tree, lines, wait_for, wait_for_lines
 
 Make = Callable[..., Tree]
 ONE = 6  # processes of `worker --only images`: main, guard, pusher, monitor and two workers
@@ -58,6 +60,19 @@ class TestKilledWorkers:
         cluster.enqueue("deafen", tmp_path / "log", timeout=1)
         wait_for(lambda: cluster.queued() == 0, 60)
         assert lines(tmp_path / "log") == ["x"] * 3
+
+
+def test_what_the_dead_counted_is_folded_where_nobody_scrapes(tree: Make, tmp_path: Path) -> None:
+    cluster = tree("worker", "--only", "images", Q_CLUSTER_NAME="images")
+    count = "import django; django.setup(); from imageproc.metrics import CLAIMED; CLAIMED.inc()"
+    dead = subprocess.Popen([sys.executable, "-c", count], env=cluster.env, cwd=MANAGE.parent)
+    assert dead.wait(30) == 0
+    folder = tmp_path / "metrics"
+    left = folder / f"counter_{dead.pid}.db"
+    assert left.exists()
+    cluster.start()
+    wait_for(lambda: not left.exists())
+    assert (folder / "counter_0.db").exists()
 
 
 class TestKilledHelpers:
