@@ -295,7 +295,8 @@ FETCH_DEADLINE = env.float("FETCH_DEADLINE", 30.0)
 # One a core, of a container's quota where it has one.
 WORKERS = env.int("WORKERS", cores())
 # What the image workers yield of the processor to the web server and the database beside them
-# (nice(2), 0 to 19); they still get all that these leave.
+# (nice(2), 0 to 19); they still get all that these leave. Between containers it counts for nothing:
+# there cpu_shares do (docs/scaling.md).
 WORKERS_NICE = env.int("WORKERS_NICE", 10)
 # A core for each image worker, where there are at least as many workers as cores: for hosts that do
 # nothing else. A web server or a database beside them would wait for them (docs/adr/0004-speed.md).
