@@ -38,7 +38,8 @@ LAST_SECONDS = 280.0
 LAST_WAIT = 3.0
 DRAIN_MARGIN = 5.0
 # Outcomes are written together: a commit for one would cost more than the image's share. A pump
-# begins with the shorter time, so that a request soon shows that it is at work.
+# begins with the shorter time, so that a request soon shows that it is at work, and so ends what
+# it has of a request.
 FIRST_FLUSH_SECONDS = 0.5
 FLUSH_SECONDS = 5.0
 FLUSH_SIZE = 100
@@ -69,7 +70,7 @@ class Pump:
         self._recorded = 0
         self._alone = self._storage_failed = False
         self._alone_since = self._suspects_after = 0.0
-        self._claim_after = self._flush_after = self._renew_after = 0.0
+        self._claim_after = self._flushed_at = self._renew_after = 0.0
         self._flush_seconds = FIRST_FLUSH_SECONDS
 
     def run(self, seconds: float) -> int:
@@ -148,7 +149,7 @@ class Pump:
             crash_point("record:after")
             self._storage_failed = _storage_failed(self._outcomes)
             self._outcomes = []
-        self._flush_after = time.monotonic() + self._flush_seconds
+        self._flushed_at = time.monotonic()
         self._flush_seconds = min(2 * self._flush_seconds, FLUSH_SECONDS)
         if not self._works():
             self._end_solitude()
@@ -161,8 +162,15 @@ class Pump:
             self._suspects_after = now + (now - self._alone_since)
 
     def _flush_is_due(self) -> bool:
+        since = time.monotonic() - self._flushed_at
         enough = len(self._outcomes) >= FLUSH_SIZE or not self._works()
-        return enough or time.monotonic() >= self._flush_after
+        last = since >= FIRST_FLUSH_SECONDS and self._ends_for_somebody()
+        return enough or last or since >= self._flush_seconds
+
+    def _ends_for_somebody(self) -> bool:
+        """Of some request nothing is left in hand here: its few images do not wait for others'."""
+        going_on = {job.request_id for job in self._under_way()}
+        return any(outcome.job.request_id not in going_on for outcome in self._outcomes)
 
     def _renew(self) -> None:
         """Keep what is in hand for long; most images end before their lease needs it."""
@@ -227,9 +235,12 @@ class Pump:
 
     def _jobs(self) -> Iterator[Job]:
         """All that this pump holds a lease of."""
+        yield from self._under_way()
+        yield from (outcome.job for outcome in self._outcomes)
+
+    def _under_way(self) -> Iterator[Job]:
         yield from self._claimed
         yield from (in_hand.job for in_hand in self._crew.in_hand.values())
-        yield from (outcome.job for outcome in self._outcomes)
 
     def _holds(self) -> bool:
         return self._works() or bool(self._outcomes)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.conf import settings
@@ -14,6 +16,7 @@ from imageproc.models import ProcessingRequest, ProductImage
 from imageproc.pipeline import claim as claiming
 from imageproc.pipeline import crew, sweep
 from imageproc.pipeline import pump as pumping
+from imageproc.pipeline import record as recording
 from imageproc.pipeline.crew import InHand, Step
 from imageproc.pipeline.outcome import Outcome
 from tests.domain import build
@@ -77,6 +80,33 @@ def test_a_stop_waits_no_longer_than_the_drain(
     pumping.Pump(lambda: time.monotonic() > asked).run(60)
     assert time.monotonic() - started < 0.3 + drain + 5
     assert told(request) == [codec or (build.PENDING, 0, 0), (build.PENDING, 0, 0)]
+
+
+def test_the_last_of_a_request_does_not_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The large request's images are in hand for as long as the small one's is not written."""
+    large, small = build.request(images=12), build.request(images=1)
+    written: list[list[UUID]] = []
+    small_is_written = threading.Event()
+
+    def work(in_hand: InHand, box: object) -> Outcome:
+        if in_hand.job.request_id == large.id:
+            small_is_written.wait(10)
+        else:
+            time.sleep(1)  # the pump has written once, and begun its longer wait
+        return build.done(in_hand.job)
+
+    def record(outcomes: Sequence[Outcome]) -> int:
+        written.append([outcome.job.request_id for outcome in outcomes])
+        small_is_written.set()
+        return recording.record(outcomes)
+
+    monkeypatch.setattr(pumping, "work", work)
+    monkeypatch.setattr(pumping, "record", SimpleNamespace(record=record))
+    pump = pumping.Pump(lambda: False)
+    pump._flush_seconds = 30.0
+    assert pump.run(60) == 13
+    assert written[0] == [small.id]
+    assert [request_id for some in written[1:] for request_id in some] == [large.id] * 12
 
 
 def test_a_death_right_after_the_claim_leaves_its_images_known(
