@@ -92,6 +92,14 @@ def has_suspects() -> bool:
     return ProductImage.objects.suspects().of_running_requests().exists()
 
 
+def newest() -> tuple[UUID, bool] | None:
+    """The newest running request, and whether it has rows: once this is another, there may be
+    something to claim that was not there before. Read from an index, however much waits."""
+    running = ProcessingRequest.objects.filter(status=RequestStatus.PROCESSING).order_by("-id")
+    found = running.values_list("id", "ingested_products").first()
+    return found and (found[0], found[1] > 0)
+
+
 def has_due() -> bool:
     """Whether a claim would find anything."""
     return _waiting(ProductImage.objects.due()).exists()

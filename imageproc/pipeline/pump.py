@@ -50,7 +50,8 @@ LOW_WATER = 8
 # Nothing was due: ask again after.
 IDLE_SECONDS = 0.5
 # Nothing was due but at the hosts that were passed over, which means that all of theirs was read:
-# a third of a second for a million rows. Ask again after, or when the hosts are others.
+# a third of a second for a million rows. Ask again after, or when the hosts are others, or another
+# request has come.
 PASSED_OVER_SECONDS = 5.0
 # The storage does not answer: ask it again after.
 STORAGE_SECONDS = 2.0
@@ -67,10 +68,11 @@ class Pump:
         self._outcomes: list[Outcome] = []
         self._leases: dict[UUID, float] = {}  # when to renew each
         self._passed_over: set[str] = set()
+        self._newest: tuple[UUID, bool] | None = None  # when they were
         self._recorded = 0
         self._alone = self._storage_failed = False
         self._alone_since = self._suspects_after = 0.0
-        self._claim_after = self._flushed_at = self._renew_after = 0.0
+        self._claim_after = self._news_after = self._flushed_at = self._renew_after = 0.0
         self._flush_seconds = FIRST_FLUSH_SECONDS
 
     def run(self, seconds: float) -> int:
@@ -113,7 +115,7 @@ class Pump:
         if self._alone or len(self._claimed) > LOW_WATER:
             return
         now, busy = time.monotonic(), self._crew.busy_hosts()
-        if now < self._claim_after and busy == self._passed_over:
+        if now < self._claim_after and busy == self._passed_over and not self._has_news(now):
             return
         if self._storage_failed and store.probe():
             self._claim_after = now + STORAGE_SECONDS
@@ -123,11 +125,19 @@ class Pump:
                 return
             jobs, self._alone, self._alone_since = claim.claim_suspect(self._noted()), True, now
         else:
+            self._newest = claim.newest() if busy else None
             jobs = claim.claim(skip_hosts=busy, lease_id=self._noted(), workers=settings.WORKERS)
         self._take(jobs)
         self._passed_over = busy
         self._claim_after = 0.0 if jobs else now + (PASSED_OVER_SECONDS if busy else IDLE_SECONDS)
         self._alone = self._alone and bool(jobs)
+
+    def _has_news(self, now: float) -> bool:
+        """Another request has come since hosts were passed over."""
+        if not self._passed_over or now < self._news_after:
+            return False
+        self._news_after = now + IDLE_SECONDS
+        return claim.newest() != self._newest
 
     def _noted(self) -> UUID:
         """A new lease, in the black box before it is in the database: were this process killed

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from imageproc.models import ProductImage, RequestStatus, Switch
-from imageproc.pipeline.claim import claim, claim_suspect, has_due
+from imageproc.models import ProcessingRequest, ProductImage, RequestStatus, Switch
+from imageproc.pipeline.claim import claim, claim_suspect, has_due, newest
 from tests.domain import build
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -96,3 +96,17 @@ def test_paused_workers_claim_nothing() -> None:
     assert claim() == []
     Switch.objects.set_paused(Switch.WORKERS, False)
     assert len(claim()) == 1
+
+
+def test_another_request_is_noticed_when_it_comes_and_when_its_first_rows_do() -> None:
+    assert newest() is None
+    first = build.request(2, ingested_products=0)
+    assert newest() == (first.id, False)
+    ProcessingRequest.objects.update(ingested_products=1)
+    assert newest() == (first.id, True)
+    ProcessingRequest.objects.update(ingested_products=2)
+    assert newest() == (first.id, True)
+    build.request(1, status="PENDING")
+    assert newest() == (first.id, True)
+    second = build.request(1)
+    assert newest() == (second.id, True)

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from django.conf import settings
 
-from imageproc.models import ProcessingRequest, ProductImage
+from imageproc.models import ProcessingRequest
 from imageproc.pipeline import claim as claiming
 from imageproc.pipeline import crew, sweep
 from imageproc.pipeline import pump as pumping
@@ -145,22 +145,31 @@ def test_images_that_end_together_are_told_of_together() -> None:
     assert hands.in_hand == {}
 
 
+@pytest.mark.parametrize("another", [False, True])
 def test_a_host_that_is_passed_over_is_not_read_again_and_again(
-    monkeypatch: pytest.MonkeyPatch, fetches_end: threading.Event
+    monkeypatch: pytest.MonkeyPatch, fetches_end: threading.Event, another: bool
 ) -> None:
-    """All that is due waits at one host, to which there are connections enough."""
+    """All that is due waits at one host, to which there are connections enough; unless another
+    request has come, whose host is free."""
     build.request(images=3)
-    asked: list[set[str]] = []
+    asked: list[tuple[set[str], list[str]]] = []
     claim = claiming.claim
 
     def noted(*, skip_hosts: set[str], **options: Any) -> list[claiming.Job]:
-        asked.append(skip_hosts)
-        return claim(skip_hosts=skip_hosts, **options)
+        jobs = claim(skip_hosts=skip_hosts, **options)
+        if skip_hosts:
+            if another and not asked:
+                counts = dict.fromkeys(("total_products", "ingested_products", "total_images"), 1)
+                build.image(build.request(0, **counts), host="another.example")
+            asked.append((skip_hosts, [job.host for job in jobs]))
+        return jobs
 
     monkeypatch.setattr(claiming, "claim", noted)
     monkeypatch.setattr(crew, "MAX_PER_HOST", 2)
     monkeypatch.setattr(pumping, "LAST_WAIT", 0.1)
     monkeypatch.setattr(pumping, "work", lambda *_: fetches_end.wait(30) and None)
     pumping.Pump(lambda: False).run(2.5)
-    [host] = {*ProductImage.objects.values_list("host", flat=True)}
-    assert [hosts for hosts in asked if hosts] == [{host}]
+    busy = {"shop.example"}
+    assert asked[0] == (busy, [])
+    assert asked[1:2] == [(busy, ["another.example"])] * another
+    assert asked[2:] in ([], [(busy, [])])
