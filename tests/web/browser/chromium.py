@@ -68,9 +68,16 @@ def page_of(browser: Browser, width: int, scheme: Scheme = "light") -> Iterator[
     assert complaints.lines == []
 
 
+# A colour on its way to another is neither.
+_SETTLED = """Promise.all(document.getAnimations()
+    .filter((each) => each instanceof CSSTransition)
+    .map((each) => each.finished.catch(() => null)))"""
+
+
 def axe(page: Page) -> list[str]:
-    """The serious and critical findings of axe-core, a line each."""
+    """The serious and critical findings of axe-core, a line each, once the page has settled."""
     page.evaluate(AXE)
+    page.evaluate(_SETTLED)
     found: dict[str, Any] = page.evaluate("axe.run({resultTypes: ['violations']})")
     return [
         f"{finding['id']}: {node['target']} {node['failureSummary']}"
