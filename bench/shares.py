@@ -67,12 +67,12 @@ class Groups:
 @contextmanager
 def dealt(ground: Ground) -> Iterator[bool]:
     """The shares are in force; False where this machine lets no groups be made."""
-    groups, made = Groups.of(), False
+    groups, made, share_of = Groups.of(), False, shares()
     with ExitStack() as stack:
         if groups:
             with suppress(OSError):  # read-only, or not ours to change
                 for part, pids in _parts(ground).items():
-                    stack.enter_context(groups.holding(pids, shares().get(part, EQUAL)))
+                    stack.enter_context(groups.holding(pids, share_of.get(part, EQUAL)))
                 made = True
         yield made
 

@@ -174,8 +174,9 @@ class Pump:
     def _flush_is_due(self) -> bool:
         since = time.monotonic() - self._flushed_at
         enough = len(self._outcomes) >= FLUSH_SIZE or not self._works()
-        last = since >= FIRST_FLUSH_SECONDS and self._ends_for_somebody()
-        return enough or last or since >= self._flush_seconds
+        if enough or since >= self._flush_seconds:
+            return True
+        return since >= FIRST_FLUSH_SECONDS and self._ends_for_somebody()
 
     def _ends_for_somebody(self) -> bool:
         """Of some request nothing is left in hand here: its few images do not wait for others'."""
