@@ -26,7 +26,7 @@ demo: setup ## Process a sample catalogue for real, from local pictures
 	$(RUN) demo
 
 system: ## Install what the tests need from the operating system, where it is missing
-	@tests/servers/install-system-packages
+	@tests/support/servers/install-system-packages
 
 # Two runs, and either may fail the make: what depends on the database's kind on SQLite first, then
 # all of it on PostgreSQL, two files at a time.

@@ -19,7 +19,7 @@ from typing import Any
 
 import urllib3
 
-from imageproc.pipeline.compress import PRESETS, Budget, Rendition, compress
+from imageproc.images.compress import PRESETS, Budget, Rendition, compress
 
 # Enough to hide 250 ms of latency behind the codec.
 THREADS = 24

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from imageproc.pipeline.compress import PRESETS, Budget, Rendition, compress
+from imageproc.images.compress import PRESETS, Budget, Rendition, compress
 
 
 def main(folder: str, repeats: int, out: str = "") -> None:

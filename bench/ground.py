@@ -15,10 +15,10 @@ import requests
 
 from bench import inputs
 from bench.usage import Usage
-from tests.servers.postgres import Postgres
-from tests.servers.process import HOST, Server, free_ports, leash
-from tests.servers.seaweed import Seaweed
-from tests.servers.service import Service
+from tests.support.servers.postgres import Postgres
+from tests.support.servers.process import HOST, Server, free_ports, leash
+from tests.support.servers.seaweed import Seaweed
+from tests.support.servers.service import Service
 
 ROOT = Path(__file__).resolve().parents[1]
 OPERATOR = "bench"
@@ -26,7 +26,7 @@ AnyServer = TypeVar("AnyServer", bound=Server)
 
 
 class OriginProcess(Server):
-    """``tests.origin`` in a process of its own: the contestants do not pay for it."""
+    """``tests.support.origin`` in a process of its own: the contestants do not pay for it."""
 
     name = "origin"
 
@@ -39,7 +39,8 @@ class OriginProcess(Server):
         options = ["--port", str(self.port), "--folder", str(self.pictures)]
         latency = ["--latency-ms", str(self.latency_ms)]
         program = f"import sys; sys.path.insert(0, {str(ROOT)!r})"
-        start = f"{program}; import runpy; runpy.run_module('tests.origin', run_name='__main__')"
+        module = "tests.support.origin"
+        start = f"{program}; import runpy; runpy.run_module({module!r}, run_name='__main__')"
         return [*leash(), sys.executable, "-c", start, *options, *latency]
 
     @property

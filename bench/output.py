@@ -13,7 +13,7 @@ import sys
 import time
 
 from bench.ground import ROOT
-from tests.servers.service import Service
+from tests.support.servers.service import Service
 
 
 def output_speed(service: Service, request_id: str) -> dict[str, float]:
@@ -30,8 +30,8 @@ def main(request_id: str) -> None:
     import django
 
     django.setup()
-    from imageproc import report
     from imageproc.models import ProcessingRequest
+    from imageproc.requests import report
 
     request = ProcessingRequest.objects.get(id=request_id)
     blocks = report.output_csv(request)

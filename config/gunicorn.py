@@ -4,7 +4,7 @@ import gc
 import os
 from typing import Any
 
-from imageproc.cluster.lifeline import die_with_parent
+from imageproc.workers.lifeline import die_with_parent
 
 workers = int(os.environ.get("WEB_WORKERS", "2"))
 # Threads wait for slow clients and the database; the work of this service is not done here.

@@ -223,14 +223,14 @@ _S3_STORAGE: dict[str, Any] = {
             retries={"max_attempts": 2, "mode": "standard"},
             max_pool_connections=64,
             tcp_keepalive=True,
-            # imageproc.pipeline.store sends a Content-MD5; old servers refuse a CRC beside it.
+            # imageproc.images.store sends a Content-MD5; old servers refuse a CRC beside it.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),
     },
 }
 _FILE_STORAGE: dict[str, Any] = {
-    "BACKEND": "imageproc.pipeline.store.AtomicFileStorage",
+    "BACKEND": "imageproc.images.store.AtomicFileStorage",
     "OPTIONS": {"location": str(DATA_DIR / "files")},
 }
 STORAGES: dict[str, Any] = {
@@ -270,7 +270,7 @@ DOCS_CONTENT_SECURITY_POLICY: dict[str, Any] = {
     "img-src": [*_IMAGE_SOURCES, "data:"],
 }
 
-# --- What may be dialled (imageproc/pipeline/outbound.py) ----------------------------------------
+# --- What may be dialled (imageproc/images/fetch.py) ----------------------------------------
 OUTBOUND_ALLOW_CIDRS: list[str] = env.list("OUTBOUND_ALLOW_CIDRS", [])
 OUTBOUND_ALLOW_PORTS = env.list("OUTBOUND_ALLOW_PORTS", [80, 443], subcast=int)
 
@@ -291,7 +291,7 @@ WRONG_KEYS_PER_MINUTE = env.int("WRONG_KEYS_PER_MINUTE", 30)
 # Seconds for one whole exchange with an image host, name look-up and redirects included.
 FETCH_DEADLINE = env.float("FETCH_DEADLINE", 30.0)
 
-# --- Workers (imageproc/cluster, imageproc/pipeline) ----------------------------------------------
+# --- Workers (imageproc/workers, imageproc/images) ----------------------------------------------
 # One a core, of a container's quota where it has one.
 WORKERS = env.int("WORKERS", cores())
 # What the image workers yield of the processor to the web server and the database beside them
@@ -334,7 +334,7 @@ Q_CLUSTER: dict[str, Any] = {
     "max_attempts": 3,
     "save_limit": -1,
     "catch_up": False,
-    "poll": 0.5 if _SQLITE else 2.0,  # PostgreSQL rings (imageproc/bell.py)
+    "poll": 0.5 if _SQLITE else 2.0,  # PostgreSQL rings (imageproc/workers/wakeup.py)
     "scheduler": False,
     "label": "Queue",
     "ALT_CLUSTERS": {
@@ -363,7 +363,7 @@ DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 # --- Tests only (imageproc/crashpoints.py) --------------------------------------------------------
 CRASH_AT = env.str("IMAGEPROC_CRASH_AT", "")
 
-# --- Webhooks (imageproc/webhooks.py) -------------------------------------------------------------
+# --- Webhooks (imageproc/requests/webhooks.py) ----------------------------------------------------
 # Seconds for one attempt, from the name look-up to the answer.
 WEBHOOK_TIMEOUT = env.float("WEBHOOK_TIMEOUT", 15.0)
 # Seconds before the second, third … attempt: what Standard Webhooks recommends.

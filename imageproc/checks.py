@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage, Error, register, run_checks
 from django.core.checks import Warning as Doubt
 from django.core.exceptions import ImproperlyConfigured
 
-from imageproc.pipeline.outbound.addresses import METADATA
+from imageproc.images.fetch.addresses import METADATA
 
 TAG = "imageproc"
 # RFC 2104, 3 asks for a key no shorter than the hash's output; Django's own check asks for 50.
@@ -150,7 +150,7 @@ def _outbound() -> Iterator[CheckMessage]:
 
 
 def _metadata(text: str, alone: bool) -> Iterator[CheckMessage]:
-    """A wider network does not open the address (imageproc.pipeline.outbound); by itself it does,
+    """A wider network does not open the address (imageproc.images.fetch); by itself it does,
     and then any upload can read the machine's credentials."""
     if alone and not settings.DEBUG:
         yield Error(

@@ -13,8 +13,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from imageproc.faults import Fault
-from imageproc.pipeline import store
-from imageproc.report import fleet
+from imageproc.images import store
+from imageproc.requests.report import fleet
 from imageproc.scrape import exposition
 
 PROBE = b"imageproc"

@@ -5,11 +5,11 @@ A task may run twice, late or never; every callee starts with a conditional UPDA
 
 from uuid import UUID
 
-from imageproc import completion, removal, webhooks
-from imageproc import ingest as ingestion
-from imageproc.cluster import stop_requested
-from imageproc.pipeline import pump as pumping
-from imageproc.pipeline import sweep as sweeping
+from imageproc.images import pump as pumping
+from imageproc.images import sweep as sweeping
+from imageproc.intake import ingest as ingestion
+from imageproc.requests import completion, removal, webhooks
+from imageproc.workers import stop_requested
 
 
 def pump() -> int:

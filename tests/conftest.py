@@ -7,20 +7,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers.postgres import Postgres
-from tests.servers.rclone import Rclone
-from tests.servers.redis import BINARY as REDIS_BINARY
-from tests.servers.redis import Redis
-from tests.servers.s3 import Bucket
-from tests.servers.seaweed import Seaweed
+from tests.support.servers.postgres import Postgres
+from tests.support.servers.rclone import Rclone
+from tests.support.servers.redis import BINARY as REDIS_BINARY
+from tests.support.servers.redis import Redis
+from tests.support.servers.s3 import Bucket
+from tests.support.servers.seaweed import Seaweed
 
-pytest_plugins = ["tests.faults.ledger", "tests.origin"]
+pytest_plugins = ["tests.faults.ledger", "tests.support.origin"]
 
 CI = bool(os.environ.get("CI"))
 
 
 # Folders whose tests start whole services and wait for them.
-LONG = ("e2e", "operate", "cluster", "faults")
+LONG = ("e2e", "operate", "workers", "faults")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -92,7 +92,7 @@ def rclone(_rclone: Rclone) -> Rclone:
 @pytest.fixture(scope="session")
 def _redis() -> Iterator[Redis]:
     if REDIS_BINARY is None:
-        missing("redis-server is not installed: run tests/servers/install-system-packages")
+        missing("redis-server is not installed: run tests/support/servers/install-system-packages")
     server = Redis()
     yield server
     server.close()

@@ -22,7 +22,7 @@ atexit.register(shutil.rmtree, os.environ["DATA_DIR"], ignore_errors=True)
 TEST_DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
 if TEST_DATABASE == "postgres":
     if "TEST_POSTGRES" not in os.environ:
-        from tests.servers.postgres import Postgres
+        from tests.support.servers.postgres import Postgres
 
         _postgres = Postgres()
         _postgres.start()

@@ -12,7 +12,7 @@ from django.urls import reverse
 from imageproc.admin.base import OPERATE, list_of, size
 from imageproc.faults import by_code
 from imageproc.models import ProductImage, Switch, WebhookDelivery
-from imageproc.report import fleet
+from imageproc.requests.report import fleet
 
 GREEN, RED, BLUE = "#16a34a", "#dc2626", "#2563eb"
 CHART_OPTIONS = {

@@ -11,10 +11,10 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 
-from imageproc import operations, report
 from imageproc.admin.base import STATUS_COLORS, OperatorAdmin, ago, size
 from imageproc.admin.operation import Operation, on_list, on_page
 from imageproc.models import ImageStatus, ProcessingRequest, Product, ProductImage
+from imageproc.requests import operations, report
 
 PICTURE = (
     '<img src="{}" alt="{}" loading="lazy" referrerpolicy="no-referrer"'

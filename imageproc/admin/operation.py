@@ -22,8 +22,8 @@ NAMED = 20
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """``apply(object, answers)`` changes one object by a call of imageproc.operations and answers
-    how many rows it moved; 0 or False where the object's state did not allow it.
+    """``apply(object, answers)`` changes one object by a call of imageproc.requests.operations and
+    answers how many rows it moved; 0 or False where the object's state did not allow it.
 
     ``form``: what is asked besides "are you sure", made with ``(data, objects=…)``. ``fits``: the
     object's state allows it, so that its page shows the button; ``apply`` judges for itself.

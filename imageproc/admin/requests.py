@@ -14,7 +14,6 @@ from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from imageproc import operations
 from imageproc.admin.base import STATUS_COLORS, OperatorAdmin, ago, list_of, size
 from imageproc.admin.operation import AskForm, Operation, on_list, on_page
 from imageproc.faults import by_code
@@ -27,6 +26,7 @@ from imageproc.models import (
     RequestStatus,
     WebhookDelivery,
 )
+from imageproc.requests import operations
 
 # Requests whose file names are searched: the newest.
 SEARCHED = 10_000

@@ -9,10 +9,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 
-from imageproc import operations
 from imageproc.admin.base import OperatorAdmin, ago
 from imageproc.admin.operation import Operation, on_page
 from imageproc.models import ClusterHeartbeat, Switch
+from imageproc.requests import operations
 
 EFFECT = {
     Switch.INTAKE: "New uploads are answered with 503 while it is paused.",

@@ -13,7 +13,6 @@ from django.utils.html import format_html
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from imageproc import operations
 from imageproc.admin.base import STATUS_COLORS, OperatorAdmin, ago
 from imageproc.admin.operation import Operation, on_list, on_page
 from imageproc.models import (
@@ -22,6 +21,7 @@ from imageproc.models import (
     WebhookAttempt,
     WebhookDelivery,
 )
+from imageproc.requests import operations
 
 REDELIVER = Operation(
     name="redeliver",

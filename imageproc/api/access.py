@@ -12,9 +12,9 @@ from django.conf import settings
 from django.http import Http404
 from rest_framework.request import Request
 
-from imageproc import report
 from imageproc.models import ProcessingRequest, ProductImage, WebhookDelivery
 from imageproc.models.request import OWNED_REQUEST
+from imageproc.requests import report
 
 T = TypeVar("T")
 

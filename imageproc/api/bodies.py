@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from imageproc import report, sheet
+from imageproc import sheet
 from imageproc.api import shapes
 from imageproc.faults import by_code
 from imageproc.models import (
@@ -15,7 +15,8 @@ from imageproc.models import (
     WebhookSecret,
 )
 from imageproc.models.image import compression_ratio
-from imageproc.report.status import StatusReport, state_of
+from imageproc.requests import report
+from imageproc.requests.report.status import StatusReport, state_of
 
 # Hosts listed by a rehearsal.
 HOSTS = 100

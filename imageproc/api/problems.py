@@ -22,7 +22,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from imageproc.intake import Refused
-from imageproc.report import StoreError
+from imageproc.requests.report import StoreError
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"

@@ -6,9 +6,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from imageproc import report
 from imageproc.intake import Options
 from imageproc.models import Priority, RequestStatus
+from imageproc.requests import report
 
 MAX_SIDE = 16_383
 

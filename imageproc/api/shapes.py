@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypedDict
 
-from imageproc.report import Links
+from imageproc.requests.report import Links
 
 RequestState = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"]
 ProductState = Literal["PENDING", "PROCESSING", "COMPLETED", "PARTIAL", "FAILED", "CANCELLED"]

@@ -261,7 +261,7 @@ class ProcessingRequest(models.Model):
     sheet = models.JSONField(default=dict)
     status = models.CharField(max_length=10, choices=RequestStatus, default=RequestStatus.PENDING)
     priority = models.CharField(max_length=6, choices=Priority, default=Priority.NORMAL)
-    # imageproc.pipeline.compress.Recipe as a dict.
+    # imageproc.images.compress.Recipe as a dict.
     recipe = models.JSONField(default=dict)
     store_originals = models.BooleanField(default=False)
 

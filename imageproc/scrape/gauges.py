@@ -9,7 +9,7 @@ from django.db import Error
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from imageproc.report import fleet
+from imageproc.requests.report import fleet
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import trigger_client_event
 
-from imageproc import operations, report
 from imageproc.models import ImageStatus, ProcessingRequest, ProductImage, RequestStatus
+from imageproc.requests import operations, report
 from imageproc.web.access import WebRequest, own_request, personal
 from imageproc.web.forms import CursorForm, RetryForm, SearchForm
 

@@ -16,8 +16,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_htmx.http import HttpResponseClientRedirect
 
 from imageproc import intake, sample
+from imageproc.images.fetch import Policy, check
 from imageproc.models import ProcessingRequest
-from imageproc.pipeline.outbound import Policy, check
 from imageproc.web.access import WebRequest, own_address, personal
 from imageproc.web.forms import UploadForm
 

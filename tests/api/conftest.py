@@ -13,14 +13,15 @@ from django.urls import resolve
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
-from imageproc import completion, ingest
 from imageproc.faults import NOT_FOUND
+from imageproc.images import store
+from imageproc.images.claim import claim
+from imageproc.images.outcome import Failed
+from imageproc.images.record import record
+from imageproc.intake import ingest
 from imageproc.models import ProcessingRequest
-from imageproc.pipeline import store
-from imageproc.pipeline.claim import claim
-from imageproc.pipeline.outcome import Failed
-from imageproc.pipeline.record import record
-from tests.domain import build
+from imageproc.requests import completion
+from tests.support import build
 
 CSV = (
     b"S. No.,Product Name,Input Image Urls\n"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 
-from imageproc import operations
+from imageproc.images import store
 from imageproc.models import ProductImage
-from imageproc.pipeline import store
+from imageproc.requests import operations
 from tests.api.conftest import Checked, accepted, finish
-from tests.servers.redis import Redis
+from tests.support.servers.redis import Redis
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BODY = bytes(range(250)) * 2
@@ -147,7 +147,7 @@ def test_a_dead_redis_is_no_error(
 def test_large_images_are_not_cached(
     api: Checked, image: ProductImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imageproc.report.rendition.CACHED_UP_TO", 499)
+    monkeypatch.setattr("imageproc.requests.report.rendition.CACHED_UP_TO", 499)
     for _ in range(2):
         assert api.get(url_of(image))["Cache-Status"] == "imageproc; fwd=miss"
     assert api.get(url_of(image), headers={"Range": "bytes=3-4"}).getvalue() == BODY[3:5]

@@ -9,8 +9,12 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from imageproc import completion, operations, removal
 from imageproc.faults import HOST_BUSY, NOT_FOUND, Fault
+from imageproc.images import store
+from imageproc.images.claim import claim
+from imageproc.images.outcome import Failed
+from imageproc.images.record import record
+from imageproc.images.sweep import sweep
 from imageproc.models import (
     FailureTally,
     Priority,
@@ -22,12 +26,8 @@ from imageproc.models import (
     WebhookDelivery,
 )
 from imageproc.models.request import REMAINS_SECONDS
-from imageproc.pipeline import store
-from imageproc.pipeline.claim import claim
-from imageproc.pipeline.outcome import Failed
-from imageproc.pipeline.record import record
-from imageproc.pipeline.sweep import sweep
-from tests.domain import build
+from imageproc.requests import completion, operations, removal
+from tests.support import build
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -94,7 +94,7 @@ def test_an_image_that_fails_again_meanwhile_is_not_put_back_twice(
         record([Failed(job, NOT_FOUND) for job in claim()])
         return 0
 
-    monkeypatch.setattr("imageproc.queue.ensure_pumps", fail_at_once)
+    monkeypatch.setattr("imageproc.workers.queue.ensure_pumps", fail_at_once)
     assert operations.retry(request.id) == 3
     assert facts(request) == ("PROCESSING", 0, 3, [("not_found", 3)], ["FAILED"] * 3)
     assert queued().count("complete") >= 1

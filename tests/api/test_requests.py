@@ -13,11 +13,12 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from imageproc import ingest, operations
+from imageproc.images import store
+from imageproc.intake import ingest
 from imageproc.models import ApiKey, ProcessingRequest, Switch
-from imageproc.pipeline import store
+from imageproc.requests import operations
 from tests.api.conftest import CSV, Checked, accepted, document, finish, upload, validator
-from tests.domain import build
+from tests.support import build
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -270,7 +271,7 @@ def test_an_unexpected_error_is_a_problem(api: Client, monkeypatch: pytest.Monke
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("imageproc.report.request_page", broken)
+    monkeypatch.setattr("imageproc.requests.report.request_page", broken)
     answer = Client().get("/api/requests")
     assert (answer.status_code, answer["Content-Type"]) == (500, "application/problem+json")
     assert answer.json()["code"] == "internal_error"

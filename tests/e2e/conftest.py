@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from imageproc import pictures
-from tests.origin import Origin
-from tests.servers.postgres import Postgres
-from tests.servers.seaweed import Seaweed
-from tests.servers.service import Service
+from tests.support.origin import Origin
+from tests.support.servers.postgres import Postgres
+from tests.support.servers.seaweed import Seaweed
+from tests.support.servers.service import Service
 
 PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "photos"
 

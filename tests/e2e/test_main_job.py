@@ -16,9 +16,9 @@ from PIL import Image, ImageOps
 from imageproc import pictures
 from imageproc.faults import HTML_NOT_IMAGE, NOT_AN_IMAGE, NOT_FOUND
 from tests.e2e.conftest import sheet_of
-from tests.origin import Origin
-from tests.servers.s3 import Bucket
-from tests.servers.service import Service
+from tests.support.origin import Origin
+from tests.support.servers.s3 import Bucket
+from tests.support.servers.service import Service
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.faults.ground import Ground
-from tests.servers.postgres import Postgres
-from tests.servers.rclone import Rclone
+from tests.support.servers.postgres import Postgres
+from tests.support.servers.rclone import Rclone
 
 FETCH_DEADLINE = 5
 # Budgets small enough that an image can exceed them within a test; armed by the images' names.

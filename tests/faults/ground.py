@@ -20,10 +20,10 @@ from tests.faults.checker import FINAL, Promise, Verdict, judge
 from tests.faults.hostile import HostileOrigin
 from tests.faults.proxy import Proxy
 from tests.faults.trees import Web, Workers, descendants
-from tests.origin import Origin
-from tests.servers.postgres import Postgres
-from tests.servers.rclone import Rclone
-from tests.servers.service import Service
+from tests.support.origin import Origin
+from tests.support.servers.postgres import Postgres
+from tests.support.servers.rclone import Rclone
+from tests.support.servers.service import Service
 
 PER_PRODUCT = 4
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from tests.origin import Asked, Origin, Reply
+from tests.support.origin import Asked, Origin, Reply
 
 # What it does, and how the image must end. ``cut`` is half a picture that says it is whole.
 KINDS = {

@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from tests.servers.process import HOST
+from tests.support.servers.process import HOST
 
 MODES = ("pass", "busy", "slow", "reset", "forbidden", "down")
 BUSY = b"<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>"

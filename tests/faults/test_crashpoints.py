@@ -10,8 +10,8 @@ import pytest
 from imageproc.crashpoints import POINTS
 from tests.faults.ground import Ground
 from tests.faults.ledger import Ledger
-from tests.servers.postgres import Postgres
-from tests.servers.rclone import Rclone
+from tests.support.servers.postgres import Postgres
+from tests.support.servers.rclone import Rclone
 
 pytestmark = pytest.mark.timeout(900)
 # A sender that dies is waited for a minute: these run in the long form only.

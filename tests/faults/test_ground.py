@@ -18,7 +18,7 @@ from tests.faults.disk import fill, mount, mounted
 from tests.faults.ground import Ground
 from tests.faults.ledger import Ledger
 from tests.faults.trees import Web
-from tests.servers.postgres import Postgres
+from tests.support.servers.postgres import Postgres
 
 pytestmark = pytest.mark.timeout(900)
 LONG = pytest.mark.faults
@@ -114,7 +114,7 @@ time.sleep = sleep
 def fake_clock(folder: Path) -> tuple[Path, dict[str, str]]:
     """A file that says by how much the clock is off, and the environment that goes by it."""
     if not Path(FAKETIME).exists():
-        missing("libfaketime is not installed: run tests/servers/install-system-packages")
+        missing("libfaketime is not installed: run tests/support/servers/install-system-packages")
     (folder / "sitecustomize.py").write_text(SLEEP)
     clock = folder / "clock"
     clock.write_text("+0")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from imageproc import pictures
-from imageproc.pipeline.crew import MAX_PER_HOST
+from imageproc.images.crew import MAX_PER_HOST
 from tests.faults.conftest import FETCH_DEADLINE
 from tests.faults.ground import Ground
 from tests.faults.ledger import Ledger

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.harness import MANAGE
 from tests.conftest import missing
 from tests.faults.disk import mounted
+from tests.workers.harness import MANAGE
 
 # A process of its own, as the folder is read at the first import; it counts and tells what it has.
 COUNT = """

@@ -12,8 +12,8 @@ import pytest
 from tests.faults.ground import Ground
 from tests.faults.ledger import Ledger
 from tests.faults.trees import Web, Workers, descendants
-from tests.servers.postgres import Postgres
-from tests.servers.rclone import Rclone
+from tests.support.servers.postgres import Postgres
+from tests.support.servers.rclone import Rclone
 
 pytestmark = pytest.mark.timeout(600)
 DRAIN_SECONDS = 10  # of which the pump waits 5 for what is in hand, and records in the rest

@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import psutil
 
-from tests.servers.process import HOST, Server, leash
-from tests.servers.service import MANAGE, Service
+from tests.support.servers.process import HOST, Server, leash
+from tests.support.servers.service import MANAGE, Service
 
 ROLES = 12  # two clusters of main, guard, pusher, monitor and two workers
 

@@ -1,3 +1,3 @@
-from tests.cluster.conftest import template, tree
+from tests.workers.conftest import template, tree
 
 __all__ = ["template", "tree"]

@@ -15,13 +15,13 @@ import psycopg
 from django.conf import settings
 
 from imageproc import pictures
-from tests.cluster.harness import run
 from tests.e2e.conftest import sheet_of
 from tests.faults.checker import FINAL, Promise, Verdict, judge
 from tests.faults.ground import webhooks_at
-from tests.origin import Origin
-from tests.servers.process import Server, free_ports, leash
-from tests.servers.s3 import Bucket
+from tests.support.origin import Origin
+from tests.support.servers.process import Server, free_ports, leash
+from tests.support.servers.s3 import Bucket
+from tests.workers.harness import run
 
 ISLAND = Path(__file__).with_name("island.py")
 # Leases of 3 s, so that a test need not wait half a minute for a host that is cut off.

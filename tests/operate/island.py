@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
-from imageproc.cluster.lifeline import die_with_parent
+from imageproc.workers.lifeline import die_with_parent
 
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 HOST = "127.0.0.1"

@@ -19,6 +19,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from imageproc.faults import HOST_BUSY, NOT_FOUND
+from imageproc.images import claim, record
+from imageproc.images.outcome import Failed, Outcome
 from imageproc.models import (
     ApiKey,
     ClusterHeartbeat,
@@ -29,9 +31,7 @@ from imageproc.models import (
     WebhookAttempt,
     WebhookDelivery,
 )
-from imageproc.pipeline import claim, record
-from imageproc.pipeline.outcome import Failed, Outcome
-from tests.domain import build
+from tests.support import build
 
 pytestmark = pytest.mark.django_db
 OURS = ("processingrequest", "product", "productimage", "webhookdelivery", "apikey", "switch")
@@ -355,7 +355,7 @@ def test_search_by_id_name_and_user(operator: Client) -> None:
 
 
 def test_the_series_has_every_step() -> None:
-    from imageproc.report import fleet
+    from imageproc.requests.report import fleet
 
     now = timezone.now()
     for minutes, code, images in ((1, "", 5), (1, "not_found", 2), (60 * 23, "", 7)):

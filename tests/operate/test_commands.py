@@ -22,12 +22,12 @@ from django.utils import timezone
 
 from config.reference import document
 from imageproc import pictures
+from imageproc.images import store
 from imageproc.models import ProcessingRequest, ProductImage
-from imageproc.pipeline import store
-from tests.cluster.harness import MANAGE, wait_for
-from tests.domain import build
 from tests.e2e.conftest import sheet_of
-from tests.origin import Origin
+from tests.support import build
+from tests.support.origin import Origin
+from tests.workers.harness import MANAGE, wait_for
 
 
 def test_the_settings_page_is_what_the_code_reads() -> None:

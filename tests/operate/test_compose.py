@@ -26,11 +26,11 @@ import requests
 import yaml
 
 from imageproc import sample
-from tests.servers.postgres import Postgres
-from tests.servers.process import HOST, free_ports, leash
-from tests.servers.redis import Redis
-from tests.servers.s3 import ACCESS_KEY, SECRET_KEY
-from tests.servers.seaweed import Seaweed
+from tests.support.servers.postgres import Postgres
+from tests.support.servers.process import HOST, free_ports, leash
+from tests.support.servers.redis import Redis
+from tests.support.servers.s3 import ACCESS_KEY, SECRET_KEY
+from tests.support.servers.seaweed import Seaweed
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = Path(__file__).parent / "vendor" / "compose-spec.json"

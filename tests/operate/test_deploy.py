@@ -15,11 +15,11 @@ from django.utils import timezone
 
 from imageproc import metrics
 from imageproc.faults import NOT_FOUND
-from imageproc.pipeline import claim, record
-from imageproc.pipeline.outcome import Failed
+from imageproc.images import claim, record
+from imageproc.images.outcome import Failed
 from imageproc.scrape import exposition
 from tests.conftest import missing
-from tests.domain import build
+from tests.support import build
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -84,7 +84,7 @@ def test_every_alert_says_what_to_do() -> None:
 )
 def test_promtool(command: list[str]) -> None:
     if shutil.which("promtool") is None:
-        missing("promtool is not installed: run tests/servers/install-system-packages")
+        missing("promtool is not installed: run tests/support/servers/install-system-packages")
     done = subprocess.run(
         ["promtool", *command], cwd=PROMETHEUS, capture_output=True, text=True, check=False
     )

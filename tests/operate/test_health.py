@@ -61,7 +61,7 @@ def test_a_storage_that_cannot_be_written_is_named(client: Client, settings: Any
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {
-            "BACKEND": "imageproc.pipeline.store.AtomicFileStorage",
+            "BACKEND": "imageproc.images.store.AtomicFileStorage",
             "OPTIONS": {"location": str(settings.DATA_DIR / "a-file" / "x")},
         },
     }

@@ -11,9 +11,9 @@ import pytest
 
 from tests.faults.ledger import SEED
 from tests.operate.fleet import LEASE_SECONDS, Fleet, Host
-from tests.origin import Origin
-from tests.servers.postgres import Postgres
-from tests.servers.s3 import Bucket
+from tests.support.origin import Origin
+from tests.support.servers.postgres import Postgres
+from tests.support.servers.s3 import Bucket
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from imageproc import report
 from imageproc.models import ProcessingRequest, ProductImage
-from tests.domain import build
+from imageproc.requests import report
+from tests.support import build
 
 pytestmark = [
     pytest.mark.django_db,

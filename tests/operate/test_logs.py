@@ -17,7 +17,7 @@ import pytest
 from django.test import Client
 
 from config.logs import HIDDEN, logging_config
-from tests.cluster.harness import MANAGE
+from tests.workers.harness import MANAGE
 
 KEY = "ip_Zm9vYmFyYmF6cXV4Zm9vYmFy"
 

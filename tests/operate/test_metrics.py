@@ -17,13 +17,13 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from imageproc.faults import NOT_FOUND
+from imageproc.images import claim, record, sweep
+from imageproc.images.outcome import Failed
 from imageproc.models import ClusterHeartbeat, MinuteTally, ProductImage, Switch
-from imageproc.pipeline import claim, record, sweep
-from imageproc.pipeline.outcome import Failed
 from imageproc.scrape import exposition
-from tests.cluster.harness import MANAGE
-from tests.domain import build
-from tests.servers.process import free_ports
+from tests.support import build
+from tests.support.servers.process import free_ports
+from tests.workers.harness import MANAGE
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -38,7 +38,7 @@ def settings_of(unit: str) -> dict[str, str]:
 @pytest.mark.parametrize("unit", UNIT_OF.values())
 def test_systemd_finds_nothing_wrong(tmp_path: Path, unit: str) -> None:
     if shutil.which("systemd-analyze") is None:
-        missing("systemd is not installed: run tests/servers/install-system-packages")
+        missing("systemd is not installed: run tests/support/servers/install-system-packages")
     shutil.copytree(UNITS, tmp_path, dirs_exist_ok=True)
     binaries = str(Path(sys.executable).parent)
     for file in tmp_path.glob("*.service"):

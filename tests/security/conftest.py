@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from imageproc.models import ApiKey
-from tests.domain import build
+from tests.support import build
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from django.test import Client
 
 from imageproc.models import ProcessingRequest
 from imageproc.sheet.urls import Url, check_url
-from tests.outbound.hostile import FORBIDDEN, PUBLIC
+from tests.images.fetch.hostile import FORBIDDEN, PUBLIC
 
 pytestmark = pytest.mark.django_db
 # What a CSV cannot hold, or is no URL at all.

@@ -7,7 +7,7 @@ from django.conf import settings as project
 from django.test import Client
 from pytest_django import Settings
 
-from tests.domain import build
+from tests.support import build
 
 pytestmark = pytest.mark.django_db
 

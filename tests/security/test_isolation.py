@@ -15,8 +15,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from pytest_django import Settings
 
 from imageproc.models import ApiKey, ProcessingRequest, WebhookDelivery
-from tests.domain import build
 from tests.security.conftest import with_key
+from tests.support import build
 
 pytestmark = pytest.mark.django_db
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

@@ -14,8 +14,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from imageproc.models import ApiKey
-from tests.domain import build
 from tests.security.conftest import with_key
+from tests.support import build
 
 pytestmark = pytest.mark.django_db
 

@@ -17,10 +17,10 @@ from pytest_django import Settings
 from imageproc import client, intake
 from imageproc.api.throttles import Window
 from imageproc.models import ProcessingRequest
-from tests.domain import build
 from tests.security.conftest import with_key
-from tests.servers.redis import Redis
 from tests.settings import TEST_DATABASE
+from tests.support import build
+from tests.support.servers.redis import Redis
 
 CSV = b"S. No.,Product Name,Input Image Urls\n1,Shoe,http://8.8.8.8/a.jpg\n"
 

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from imageproc.models import ApiKey
-from tests.domain import build
+from tests.support import build
 
 CHECKS = [
     not_a_server_error,

@@ -17,9 +17,9 @@ import requests
 from PIL import Image
 
 from imageproc import pictures
-from tests.codec.files import png_chunk
-from tests.origin import Origin
-from tests.servers.service import Service
+from tests.images.compress.files import png_chunk
+from tests.support.origin import Origin
+from tests.support.servers.service import Service
 
 pytestmark = pytest.mark.timeout(300)
 MB = 1_000_000

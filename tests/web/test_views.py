@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from imageproc import operations, sample
+from imageproc import sample
 from imageproc.models import (
     ApiKey,
     FailureTally,
@@ -22,7 +22,8 @@ from imageproc.models import (
     RequestStatus,
     WebhookSecret,
 )
-from tests.domain import build
+from imageproc.requests import operations
+from tests.support import build
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/requests/?q=a"}

@@ -13,10 +13,10 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from imageproc import report
 from imageproc.api.access import own_request
 from imageproc.api.openapi import problems
 from imageproc.models import ProcessingRequest
+from imageproc.requests import report
 
 CSV: dict[Any, Any] = {(200, "text/csv"): OpenApiTypes.STR} | problems(401, 404, 503)
 

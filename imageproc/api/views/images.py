@@ -13,11 +13,11 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from imageproc import report
 from imageproc.api.access import own_image, public_image
 from imageproc.api.openapi import problems
 from imageproc.api.ranges import Span, span_of
 from imageproc.models import ProductImage
+from imageproc.requests import report
 
 FOREVER = "public, max-age=31536000, immutable"
 # The address without the content's name: what is there changes when the image is processed again.

@@ -13,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from imageproc import operations, report
 from imageproc.api import bodies, examples, shapes
 from imageproc.api.access import caller_id, own_products, own_request
 from imageproc.api.openapi import problems, ref
@@ -26,6 +25,7 @@ from imageproc.api.serializers import (
 )
 from imageproc.api.views.uploads import POLL_SECONDS
 from imageproc.models import ProcessingRequest
+from imageproc.requests import operations, report
 
 # To be asked again each time; an unchanged answer is a 304 without a body.
 REVALIDATE = {"Cache-Control": "private, no-cache"}

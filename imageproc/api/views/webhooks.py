@@ -11,12 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from imageproc import operations
 from imageproc.api import bodies, shapes
 from imageproc.api.access import caller_id, own_delivery
 from imageproc.api.openapi import problems, ref
 from imageproc.api.problems import Conflict
 from imageproc.models import WebhookSecret
+from imageproc.requests import operations
 
 
 class SecretView(APIView):

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from imageproc import sample
-from imageproc.cluster.lifeline import die_with_parent
+from imageproc.workers.lifeline import die_with_parent
 
 PATIENCE_SECONDS = 180
 

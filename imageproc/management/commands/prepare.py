@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from imageproc import operations
 from imageproc.management.database import migrate
-from imageproc.report import StoreError
+from imageproc.requests import operations
+from imageproc.requests.report import StoreError
 
 
 class Command(BaseCommand):

@@ -21,12 +21,13 @@ from django.db import connection
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from imageproc import intake, queue
+from imageproc import intake
 from imageproc.api.auth import local_user
-from imageproc.cluster.lifeline import die_with_parent
+from imageproc.images.recipe import PRESETS
 from imageproc.models import ClusterHeartbeat, ProcessingRequest
-from imageproc.pipeline.recipe import PRESETS
-from imageproc.report.saved import save
+from imageproc.requests.report.saved import save
+from imageproc.workers import queue
+from imageproc.workers.lifeline import die_with_parent
 
 POLL_SECONDS = 0.3
 # Exit codes.

@@ -10,9 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db.models.functions import Now
 
-from imageproc import operations, removal
 from imageproc.models import ProcessingRequest
 from imageproc.models.request import FINAL
+from imageproc.requests import operations, removal
 
 BATCH = 100
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}

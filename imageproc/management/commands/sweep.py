@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from imageproc.pipeline import sweep
+from imageproc.images import sweep
 
 
 class Command(BaseCommand):

@@ -11,9 +11,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.http.request import split_domain_port
 
-from imageproc.cluster.supervisor import Program, Supervisor
 from imageproc.management.commands.worker import clusters, grace
 from imageproc.management.database import migrate
+from imageproc.workers.supervisor import Program, Supervisor
 
 
 class Command(BaseCommand):

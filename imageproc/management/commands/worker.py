@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from imageproc.cluster.supervisor import Program, Supervisor
+from imageproc.workers.supervisor import Program, Supervisor
 
 # From the first signal to the last process: the drain, its acknowledgements, the way down.
 GRACE_SECONDS = 10
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         if only is None:
             sys.exit(Supervisor(clusters(), grace=grace()).run())
         _enter(only)
-        from imageproc.cluster.main import Cluster
+        from imageproc.workers.main import Cluster
 
         sys.exit(Cluster(only).run())
 

@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from imageproc import pictures
 from tests.conftest import missing
-from tests.origin import Origin
-from tests.servers.service import Service
+from tests.support.origin import Origin
+from tests.support.servers.service import Service
 from tests.web.browser.chromium import BINARY, PHONE, WIDE, Scheme, chromium, page_of
 
 PICTURE_SIZE = (640, 480)
@@ -35,7 +35,7 @@ def service(origin_server: Origin) -> Iterator[Service]:
 def browser() -> Iterator[Browser]:
     """Closed with this folder's last test: its event loop must not outlive them."""
     if BINARY is None:
-        missing("chromium is not installed: run tests/servers/install-system-packages")
+        missing("chromium is not installed: run tests/support/servers/install-system-packages")
     with chromium() as running:
         yield running
 

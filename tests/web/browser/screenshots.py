@@ -14,8 +14,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from imageproc import pictures
-from tests.origin import Origin
-from tests.servers.service import Service
+from tests.support.origin import Origin
+from tests.support.servers.service import Service
 from tests.web.browser.chromium import PHONE, WIDE, Scheme, chromium, page_of
 from tests.web.browser.conftest import file
 

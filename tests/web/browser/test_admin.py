@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, Response, expect
 
-from tests.origin import Origin
-from tests.servers.service import Service
+from tests.support.origin import Origin
+from tests.support.servers.service import Service
 from tests.web.browser.chromium import Scheme, overflows
 from tests.web.browser.conftest import sheet
 

@@ -11,8 +11,8 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.origin import Origin
-from tests.servers.service import MANAGE, Service
+from tests.support.origin import Origin
+from tests.support.servers.service import MANAGE, Service
 from tests.web.browser.chromium import PHONE, WIDE, Scheme, axe, overflows
 from tests.web.browser.conftest import CATALOGUE, file, finished, sheet
 

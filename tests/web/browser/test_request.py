@@ -7,8 +7,8 @@ import csv
 from playwright.sync_api import Page, expect
 
 from imageproc import pictures
-from tests.origin import Origin
-from tests.servers.service import Service
+from tests.support.origin import Origin
+from tests.support.servers.service import Service
 from tests.web.browser.chromium import overflows
 from tests.web.browser.conftest import CATALOGUE, PICTURE_SIZE, finished, sheet
 

@@ -6,8 +6,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.origin import Origin
-from tests.servers.service import Service
+from tests.support.origin import Origin
+from tests.support.servers.service import Service
 from tests.web.browser.chromium import overflows
 from tests.web.browser.conftest import CATALOGUE, file, finished, sheet
 

@@ -1,0 +1,167 @@
+"""What is this file, and may it be opened? Answered before a pixel is decoded.
+
+The format is told by content, never by name or Content-Type. Only the allow-list is opened, and
+only within the budget: one small file can order minutes of work or gigabytes of memory.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from imageproc import faults
+from imageproc.faults import Fault
+from imageproc.images.compress import anatomy
+
+# The segments of a JPEG that may say something of its colours, or of which side is up.
+_TELLING = {"APP1", "APP2", "APP14"}
+
+
+class RefusedError(Exception):
+    """The file passed its header and was refused later; ``fault`` says why."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.detail)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What opening one picture may cost. The worst file within the defaults was measured at
+    under 10 s of CPU and 512 MB (docs/adr/0002-codec.md)."""
+
+    max_pixels: int = 50_000_000
+    max_side: int = 32_767
+    max_frames: int = 2_000
+    max_scans: int = 100
+    # Progressive JPEG: scans x pixels. Each scan costs about 0.8 ns a pixel.
+    max_scan_pixels: int = 2_500_000_000
+    # What decoder and encoder must hold at once, by the estimates here and in FileType.
+    max_held_bytes: int = 365_000_000
+    max_profile_bytes: int = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that may be decoded. ``width`` and ``height`` are those of its header, not turned."""
+
+    kind: str
+    data: bytes
+    width: int
+    height: int
+    held_bytes: int
+    # Pillow's (BMP, rare TIFF) or pillow-heif's (HEIC) open file, where they decode; else None.
+    opened: Any = None
+    # A colour JPEG without EXIF, colour profile or Adobe's marker: its pixels are upright sRGB.
+    bare: bool = False
+
+
+def identify(data: bytes, budget: Budget) -> Source | Fault:
+    """The file as a Source within ``budget``, or why it will not be opened."""
+    if not data:
+        return faults.EMPTY_BODY
+    kind = anatomy.sniff(data)
+    if kind is None:
+        return faults.NOT_AN_IMAGE
+    if kind == "refused":
+        return faults.FORMAT_UNSUPPORTED
+    # A JPEG's end is a walk through the whole file, which libvips does anyway, and as strictly.
+    if kind != "jpeg" and not anatomy.is_whole(kind, data):
+        return faults.IMAGE_TRUNCATED.because(f"{kind} file ends early")
+    if fault := _overpacked(kind, data, budget):
+        return fault
+    opened = _open(kind, data)
+    if isinstance(opened, Fault):
+        return opened
+    return _within(kind, data, opened, budget)
+
+
+def _overpacked(kind: str, data: bytes, budget: Budget) -> Fault | None:
+    """Limits that must hold before even the header's readers see the file."""
+    if kind == "png" and not anatomy.png_profile_fits(data, budget.max_profile_bytes):
+        return faults.TOO_COMPLEX.because("colour profile unpacks beyond the limit")
+    frames = anatomy.frame_count(kind, data)
+    if frames > budget.max_frames:
+        return faults.TOO_COMPLEX.because(f"{frames} frames")
+    return None
+
+
+def _open(kind: str, data: bytes) -> Any:
+    """The header, read by Pillow or pillow-heif. They promise no set of exceptions for hostile
+    bytes (struct.error, KeyError, OverflowError have all been seen), so all are answers here."""
+    try:
+        if kind == "heic":
+            import pillow_heif
+
+            opened: Any = pillow_heif.open_heif(io.BytesIO(data))
+        else:
+            opened = Image.open(io.BytesIO(data), formats=[kind.upper()])
+        return opened if min(opened.size) > 0 else faults.IMAGE_CORRUPT.because("no pixels")
+    except Image.DecompressionBombError as error:
+        return faults.TOO_MANY_PIXELS.because(str(error))
+    except Exception as error:  # noqa: BLE001
+        if "Decompressed data too large" in str(error):
+            return faults.TOO_COMPLEX.because(str(error))
+        broken = faults.IMAGE_CORRUPT if anatomy.is_whole(kind, data) else faults.IMAGE_TRUNCATED
+        return broken.because(f"header: {type(error).__name__}: {error}")
+
+
+def _within(kind: str, data: bytes, opened: Any, budget: Budget) -> Source | Fault:
+    width, height = opened.size
+    if width * height > budget.max_pixels or max(width, height) > budget.max_side:
+        return faults.TOO_MANY_PIXELS.because(f"{width}x{height} pixels")
+    scans = anatomy.scan_count(data, budget.max_scans + 1) if kind == "jpeg" else 0
+    if scans > budget.max_scans or scans * width * height > budget.max_scan_pixels:
+        return faults.TOO_COMPLEX.because(f"{scans} scans of {width}x{height} pixels, or more")
+    held = int(width * height * _held_per_pixel(kind, data, opened, scans)) + 2 * len(data)
+    if held > budget.max_held_bytes:
+        return faults.TOO_COMPLEX.because(f"needs {held} bytes to open")
+    itself = opened if _opens_itself(kind, opened) else None
+    return Source(kind, data, width, height, held, itself, bare=_is_bare(kind, opened))
+
+
+def _opens_itself(kind: str, opened: Any) -> bool:
+    """libvips has no reader for these, or (YCbCr in a TIFF) reads the colours wrong."""
+    return kind in ("bmp", "heic") or (kind == "tiff" and opened.mode == "YCbCr")
+
+
+def _is_bare(kind: str, opened: Any) -> bool:
+    return kind == "jpeg" and opened.mode == "RGB" and not opened.app.keys() & _TELLING
+
+
+def _held_per_pixel(kind: str, data: bytes, opened: Any, scans: int) -> float:
+    """Bytes a pixel that the decoder must hold at once (measured); 0 where it streams rows."""
+    if kind == "jpeg":
+        # More than one scan: libjpeg keeps all coefficients, 16 bits each.
+        return 2.0 * len(opened.getbands()) if scans > 1 else 0.0
+    if kind == "png":
+        depth, colour, interlaced = data[24], data[25], data[28]
+        channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 4)
+        streamed = 4.5 if depth == 16 else 0.0
+        return 1.5 * channels * depth / 8 if interlaced else streamed
+    if kind == "tiff":
+        return _tiff_held_per_pixel(opened)
+    return {"webp": 8.3, "gif": 5.0, "avif": 15.5, "heic": 6.0, "bmp": 7.5}[kind]
+
+
+def _tiff_held_per_pixel(opened: Any) -> float:
+    """A strip or a row of tiles is held at once, and a file may declare itself a single strip."""
+    if opened.mode == "YCbCr":
+        return 9.0
+    width: int = opened.size[0]
+    height: int = opened.size[1]
+    sample = _tag(opened, 277, 1) * _tag(opened, 258, 1) / 8
+    if 322 not in opened.tag_v2:
+        return sample * min(_tag(opened, 278, height), height) / height
+    tile_width, tile_height = _tag(opened, 322, width), _tag(opened, 323, height)
+    return sample * -(-width // tile_width) * tile_width * tile_height / (width * height)
+
+
+def _tag(opened: Any, number: int, default: int) -> int:
+    """A positive whole number from a TIFF's directory, where a file may put anything at all."""
+    value = opened.tag_v2.get(number, default)
+    first = value[0] if isinstance(value, tuple) and value else value
+    return first if isinstance(first, int) and first > 0 else default

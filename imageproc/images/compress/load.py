@@ -1,0 +1,137 @@
+"""From a Source to a lazy vips image, by the library that reads its kind best."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from imageproc import faults
+from imageproc.images.compress.engine import call, vips
+from imageproc.images.compress.identify import RefusedError, Source
+
+_LOADERS = {
+    "jpeg": "jpegload_source",
+    "png": "pngload_source",
+    "webp": "webpload_source",
+    "gif": "gifload_source",
+    "tiff": "tiffload_source",
+    "avif": "heifload_source",
+}
+PROFILE = "icc-profile-data"
+ORIENTATION = "orientation"
+# Pixels of a JPEG, shrunk, that are decoded at once: 12 MB. Larger ones are read row by row.
+_AT_ONCE = 4_000_000
+
+
+def load(source: Source, shrink: int = 1) -> Any:
+    """``fail_on`` warning: a decoder that had to guess (a cut-off or broken scan painted grey) has
+    failed. Its error text is not used: libvips keeps one for all threads."""
+    if source.opened is not None:
+        return _load_heic(source) if source.kind == "heic" else _load_by_pillow(source)
+    options: dict[str, Any] = {"access": "sequential", "fail_on": "warning"}
+    if shrink > 1:
+        options["shrink"] = shrink
+    # Reads the bytes where they are, and ``source`` keeps them; a buffer would be copied each time.
+    data = vips().Source.new_from_memory(source.data)
+    loaded = call(_LOADERS[source.kind], data, **options)
+    if shrink == 1 and (loaded.width, loaded.height) != (source.width, source.height):
+        raise RefusedError(faults.IMAGE_CORRUPT.because("two readers disagree about its size"))
+    if loaded.format not in ("uchar", "ushort"):
+        raise RefusedError(faults.FORMAT_UNSUPPORTED.because(f"{loaded.format} samples"))
+    return loaded
+
+
+def load_shrunk(source: Source, header: Any, shrink: int) -> Any:
+    """The pixels of a JPEG at 1/``shrink``; ``header`` is the image as loaded before, or None of a
+    bare one, where libvips need not look (0.3 ms).
+
+    libjpeg-turbo decodes a colour picture at once in three quarters of the time that libvips takes
+    to stream it, to the same pixels (docs/adr/0002-codec.md). It refuses more, stray bytes before
+    the end for one: whether a file is sound remains for libvips to say.
+    """
+    width, height = -(-source.width // shrink), -(-source.height // shrink)
+    coloured = header is None or header.interpretation == "srgb"
+    if coloured and width * height <= _AT_ONCE:
+        pixels = _by_turbo(source.data, width, height)
+        if pixels is not None:
+            image = _from_bytes(pixels, width, height, 3)
+            if shrink > 1:
+                # Without the last column and row where these stand for a part of one, like libvips.
+                image = image.crop(0, 0, source.width // shrink, source.height // shrink)
+            return image if header is None else _with_metadata(image, header)
+    header = load(source) if header is None else header
+    return header if shrink == 1 else load(source, shrink)
+
+
+def _by_turbo(data: bytes, width: int, height: int) -> Any:
+    """RGB rows of the picture, scaled by the smallest factor that is not below this size; None
+    where the decoder had to warn."""
+    # numpy, which comes with it, would start threads for matrices that nobody multiplies here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    import simplejpeg
+
+    try:
+        rows = simplejpeg.decode_jpeg(data, "RGB", min_width=width, min_height=height)
+    except ValueError:
+        return None
+    return rows.data if rows.shape == (height, width, 3) else None
+
+
+def _load_by_pillow(source: Source) -> Any:
+    """Pillow decodes; the pixels are handed over in one copy. Its exceptions for hostile bytes are
+    not a closed set."""
+    try:
+        opened = source.opened
+        mode = "RGBA" if opened.mode in ("RGBA", "LA") else "RGB"
+        pixels = opened.convert(mode).tobytes()
+    except Exception as error:
+        broken = faults.IMAGE_TRUNCATED if "truncated" in str(error) else faults.IMAGE_CORRUPT
+        raise RefusedError(broken.because(f"{type(error).__name__}: {error}")) from error
+    return _from_bytes(pixels, source.width, source.height, len(mode))
+
+
+def _load_heic(source: Source) -> Any:
+    """pillow-heif decodes, already upright (the container's irot and imir); rows may be padded."""
+    try:
+        heif = source.opened
+        pixels, bands, stride = heif.data, len(heif.mode), heif.stride
+        profile = heif.info.get("icc_profile")
+    except Exception as error:
+        raise RefusedError(
+            faults.IMAGE_CORRUPT.because(f"{type(error).__name__}: {error}")
+        ) from error
+    if bands not in (1, 3, 4) or ";" in heif.mode:
+        raise RefusedError(faults.FORMAT_UNSUPPORTED.because(f"mode {heif.mode}"))
+    image = _from_bytes(pixels, stride // bands, source.height, bands)
+    image = image.crop(0, 0, source.width, source.height)
+    return _with(image, vips().GValue.blob_type, PROFILE, profile) if profile else image
+
+
+def _from_bytes(pixels: Any, width: int, height: int, bands: int) -> Any:
+    """libvips takes one band for grey and three for sRGB by itself."""
+    image = vips().Image.new_from_memory(pixels, width, height, bands, "uchar")
+    return image if bands in (1, 3) else image.copy(interpretation="srgb")
+
+
+def _with_metadata(image: Any, header: Any) -> Any:
+    """What of it decides about pixels: the colour profile, and which side is up."""
+    for name in (PROFILE, ORIENTATION):
+        if kind := header.get_typeof(name):
+            image = _with(image, kind, name, header.get(name))
+    return image
+
+
+def _with(image: Any, kind: int, name: str, value: Any) -> Any:
+    own = image.copy()
+    own.set_type(kind, name, value)
+    return own
+
+
+def orientation_of(image: Any) -> int:
+    """By EXIF, 1 to 8 (CIPA DC-008, tag 0x0112); 1, which is upright, where it is not said."""
+    return int(image.get(ORIENTATION)) if image.get_typeof(ORIENTATION) else 1
+
+
+def profile_of(image: Any) -> bytes:
+    """The embedded colour profile, b"" where there is none."""
+    return bytes(image.get(PROFILE)) if image.get_typeof(PROFILE) else b""

@@ -1,0 +1,101 @@
+"""Bytes of an image file -> a rendition: fitted, upright, sRGB, without metadata, small.
+
+Pure: no model, no setting, no network. Safe to call from several threads of a process at once, and
+in any worker process, as long as its parent has not called it before forking (see `engine`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+
+from imageproc import faults
+from imageproc.faults import Fault
+from imageproc.images.compress import anatomy
+from imageproc.images.compress.decode import Picture, decode
+from imageproc.images.compress.encode import encode
+from imageproc.images.compress.engine import vips
+from imageproc.images.compress.identify import Budget, RefusedError, Source, identify
+from imageproc.images.compress.strip import strip
+from imageproc.images.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """The file to store. ``source_width`` and ``source_height`` are those of the upright source.
+    ``kept_original``: writing it anew would have made it larger, so these are the input's own
+    pixels with the metadata taken off. ``milliseconds``: wall time of the call."""
+
+    data: bytes
+    content_type: str
+    extension: str
+    width: int
+    height: int
+    source_width: int
+    source_height: int
+    source_format: str
+    kept_original: bool
+    sha256: str
+    milliseconds: float
+
+
+def compress(data: bytes, recipe: Recipe, budget: Budget) -> Rendition | Fault:
+    """Make the rendition of ``data`` that ``recipe`` describes, or say why there is none.
+
+    The same input gives the same bytes. Every answer about a file is a value; an exception is a
+    defect of ours.
+    """
+    started = time.perf_counter()
+    source = identify(data, budget)
+    if isinstance(source, Fault):
+        return source
+    room = budget.max_held_bytes - source.held_bytes
+    engine = vips()
+    try:
+        picture = decode(source, recipe)
+        encoded = encode(picture.image, recipe, room)
+    except RefusedError as failure:
+        return failure.fault
+    except engine.Error as error:
+        return _broken(source, str(error))
+    except MemoryError:
+        return faults.TOO_COMPLEX.because(f"{source.kind}: out of memory")
+    return _rendition(source, picture, encoded, recipe, started)
+
+
+def _broken(source: Source, text: str) -> Fault:
+    """libvips keeps one error text for all threads: it may go in a log, but decides nothing."""
+    whole = anatomy.is_whole(source.kind, source.data)
+    fault = faults.IMAGE_CORRUPT if whole else faults.IMAGE_TRUNCATED
+    return fault.because(f"{source.kind}: {text.strip()}")
+
+
+def _rendition(
+    source: Source, picture: Picture, encoded: bytes, recipe: Recipe, started: float
+) -> Rendition:
+    kept = _smaller_original(source, picture, encoded, recipe)
+    result = kept or encoded
+    return Rendition(
+        data=result,
+        content_type=recipe.file_type.content_type,
+        extension=recipe.file_type.extension,
+        width=picture.image.width,
+        height=picture.image.height,
+        source_width=picture.width,
+        source_height=picture.height,
+        source_format=source.kind,
+        kept_original=kept is not None,
+        sha256=hashlib.sha256(result).hexdigest(),
+        milliseconds=(time.perf_counter() - started) * 1000,
+    )
+
+
+def _smaller_original(
+    source: Source, picture: Picture, encoded: bytes, recipe: Recipe
+) -> bytes | None:
+    """The input itself, stripped, where it already is what was asked for and no larger."""
+    if not picture.as_is or source.kind != recipe.format:
+        return None
+    stripped = strip(source.kind, source.data)
+    return stripped if stripped and len(stripped) <= len(encoded) else None

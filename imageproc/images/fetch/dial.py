@@ -1,0 +1,218 @@
+"""Connections to judged addresses only, with the deadline in the socket itself.
+
+- A name is resolved anew for every dial, off the calling thread, because ``getaddrinfo`` cannot be
+  interrupted; **every** answer must be allowed; the address that was judged is the address that is
+  dialled, and the peer is judged once more. So nothing is gained by rebinding a name.
+- A socket knows when its exchange must be over and gives every single read and write only the time
+  that is left. Per-read timeouts would not stop a host that sends a byte a second, in its headers
+  or in its body. No watchdog thread, no lock.
+- A socket counts what it receives until the headers are done.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import ssl
+import threading
+import time
+from concurrent.futures import Future
+from ipaddress import ip_address
+from typing import Any
+
+from imageproc.faults import (
+    ADDRESS_FORBIDDEN,
+    CONNECT_FAILED,
+    DNS_FAILED,
+    FETCH_TIMEOUT,
+    HOST_ERROR,
+    Fault,
+)
+from imageproc.images.fetch.addresses import Address, Policy, allowed
+from imageproc.images.fetch.target import literal
+
+CONNECT_SECONDS = 10.0  # for all addresses of a host together: a dead host must not cost a deadline
+RESOLVER_THREADS = 32
+MAX_HEADER_BYTES = 64 * 1024
+
+
+class RefusedError(Exception):
+    """Carries a Fault up through urllib3, which lets unknown exceptions pass."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.code, fault.detail)
+        self.fault = fault
+
+
+# --- Sockets with a deadline ----------------------------------------------------------------------
+class Bounded:
+    """Mixed into both kinds of socket. CPython's own loops (handshake, sendall) keep the timeout
+    as a total; reads come one by one through ``recv_into``."""
+
+    expires_at: float = math.inf  # time.monotonic()
+    budget: float = math.inf  # bytes that may still be received
+
+    def begin(self, seconds: float) -> None:
+        """An exchange starts: its whole time, and the budget of its headers."""
+        self.expires_at = time.monotonic() + seconds
+        self.budget = MAX_HEADER_BYTES
+
+    @property
+    def answering(self) -> bool:
+        """Whether anything of the answer has come."""
+        return self.budget < MAX_HEADER_BYTES
+
+    def hurry(self, seconds: float) -> None:
+        """What is left must not take longer than this."""
+        self.expires_at = min(self.expires_at, time.monotonic() + seconds)
+
+    def headers_done(self) -> None:
+        self.budget = math.inf
+
+    def _left(self) -> float:
+        left = self.expires_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline has passed")
+        return left
+
+    def _spend(self, received: int) -> int:
+        self.budget -= received
+        if self.budget < 0:
+            raise RefusedError(HOST_ERROR.because(f"headers of more than {MAX_HEADER_BYTES} bytes"))
+        return received
+
+
+class BoundedSocket(Bounded, socket.socket):
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self._left())
+        return self._spend(super().recv_into(*args, **kwargs))
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self.settimeout(self._left())
+        super().sendall(*args, **kwargs)
+
+
+class BoundedTLSSocket(Bounded, ssl.SSLSocket):
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self._left())
+        return self._spend(super().recv_into(*args, **kwargs))
+
+    def send(self, *args: Any, **kwargs: Any) -> int:  # what its sendall calls in a loop
+        self.settimeout(self._left())
+        return super().send(*args, **kwargs)
+
+
+# --- Names ----------------------------------------------------------------------------------------
+class Resolver:
+    """``getaddrinfo`` with a timeout. One look-up a name at a time, however many wait for it; at
+    most RESOLVER_THREADS at once, so dead name servers cannot pile up threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free = threading.BoundedSemaphore(RESOLVER_THREADS)
+        self._asking: dict[str, Future[list[Address]]] = {}
+
+    def resolve(self, host: str, seconds: float) -> list[Address]:
+        """Every address of ``host``, in the order of the system (RFC 6724).
+
+        Raises OSError, UnicodeError or TimeoutError.
+        """
+        started = time.monotonic()
+        with self._lock:
+            answer = self._asking.get(host)
+        if answer is None:
+            if not self._free.acquire(timeout=max(0.0, seconds)):
+                raise TimeoutError("too many name look-ups are waiting")
+            answer = self._ask(host)
+        return answer.result(seconds - (time.monotonic() - started))
+
+    def _ask(self, host: str) -> Future[list[Address]]:
+        answer: Future[list[Address]] = Future()
+        with self._lock:
+            self._asking[host] = answer
+        look_up = threading.Thread(
+            target=self._look_up, args=(host, answer), name=f"resolve {host}", daemon=True
+        )
+        try:
+            look_up.start()
+        except RuntimeError:  # no thread to be had
+            answer.set_exception(OSError("out of threads"))
+            self._done(host, answer)
+        return answer
+
+    def _look_up(self, host: str, answer: Future[list[Address]]) -> None:
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            # A scope id ("fe80::1%eth0") stays in the text and is refused by the table.
+            answer.set_result(list(dict.fromkeys(ip_address(info[4][0]) for info in found)))
+        except (OSError, ValueError) as error:
+            answer.set_exception(error)
+        finally:
+            self._done(host, answer)
+
+    def _done(self, host: str, answer: Future[list[Address]]) -> None:
+        with self._lock:
+            if self._asking.get(host) is answer:
+                del self._asking[host]
+        self._free.release()
+
+
+# --- Dialling -------------------------------------------------------------------------------------
+class Dialler:
+    """Opens a socket to a host's judged address. ``connect`` is the one place that dials."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.resolver = Resolver()
+
+    def dial(self, host: str, port: int, seconds: float) -> BoundedSocket:
+        """A connected socket; raises RefusedError."""
+        expires_at = time.monotonic() + seconds
+        addresses = self._judged(host, seconds)
+        give_up_at = min(expires_at, time.monotonic() + CONNECT_SECONDS)
+        failure = "no address"
+        for position, address in enumerate(addresses):
+            left = give_up_at - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                return self._connected(address, port, left / (len(addresses) - position))
+            except OSError as error:
+                failure = error.strerror or str(error)
+        late = time.monotonic() >= expires_at
+        raise RefusedError(
+            (FETCH_TIMEOUT if late else CONNECT_FAILED).because(f"connect: {failure}")
+        )
+
+    def _judged(self, host: str, seconds: float) -> list[Address]:
+        address = literal(host)
+        addresses = self._resolved(host, seconds) if address is None else [address]
+        for address in addresses:
+            self._insist(address)
+        return addresses
+
+    def _resolved(self, host: str, seconds: float) -> list[Address]:
+        try:
+            return self.resolver.resolve(host, seconds)
+        except TimeoutError:
+            raise RefusedError(FETCH_TIMEOUT.because("name look-up")) from None
+        except (OSError, ValueError) as error:
+            detail = getattr(error, "strerror", None) or type(error).__name__
+            raise RefusedError(DNS_FAILED.because(detail)) from None
+
+    def _connected(self, address: Address, port: int, seconds: float) -> BoundedSocket:
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        sock = BoundedSocket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(seconds)
+            sock.connect((str(address), port))
+            self._insist(ip_address(sock.getpeername()[0]))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _insist(self, address: Address) -> None:
+        if not allowed(address, self.policy):
+            raise RefusedError(ADDRESS_FORBIDDEN.because(str(address)))

@@ -1,0 +1,49 @@
+"""How an attempt at an image ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from imageproc.faults import Fault
+from imageproc.images.claim import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The stored object is whole; these are its facts. Sizes in bytes and pixels, times in ms."""
+
+    job: Job
+    output_key: str
+    output_size: int
+    output_sha256: str
+    content_type: str
+    width: int
+    height: int
+    input_size: int
+    source_sha256: str
+    kept_original: bool = False
+    original_key: str = ""
+    fetch_ms: int = 0
+    compress_ms: int = 0
+    store_ms: int = 0
+    code: ClassVar[str] = ""
+
+    @property
+    def steps(self) -> dict[str, int]:
+        return {"fetch": self.fetch_ms, "compress": self.compress_ms, "store": self.store_ms}
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    job: Job
+    fault: Fault
+    milliseconds: int = 0
+    steps: ClassVar[dict[str, int]] = {}
+
+    @property
+    def code(self) -> str:
+        return self.fault.code
+
+
+Outcome = Done | Failed

@@ -1,0 +1,13 @@
+"""From an uploaded file to rows: ``upload`` is the only door in, ``ingest`` writes the rows."""
+
+from imageproc.intake.upload import (
+    Options,
+    Refused,
+    Upload,
+    accept,
+    check_size,
+    inspect,
+    rehearse,
+)
+
+__all__ = ["Options", "Refused", "Upload", "accept", "check_size", "inspect", "rehearse"]

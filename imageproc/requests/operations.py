@@ -1,0 +1,161 @@
+"""What people do to requests that exist: retry, cancel, remove, reprioritise, pause.
+
+One call for every door (API, pages, admin, command line). Ids come in; whether the caller may is
+the door's to judge. False or 0: the state did not allow it, and nothing was changed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from django.db import transaction
+
+from imageproc.images import store
+from imageproc.models import (
+    FailureTally,
+    ImageStatus,
+    ProcessingRequest,
+    ProductImage,
+    Switch,
+    WebhookDelivery,
+)
+from imageproc.models.image import ImageQuerySet
+from imageproc.requests import webhooks
+from imageproc.workers import queue
+
+NIL = UUID(int=0)
+# Images of one transaction.
+BATCH = 2000
+# Completion waits while a retry is under way, so that it does not end between two batches.
+HOLD_SECONDS = 10
+
+
+def retry(
+    request_id: UUID,
+    *,
+    image_ids: Collection[UUID] | None = None,
+    code: str | None = None,
+    host: str | None = None,
+) -> int:
+    """Put failed images back to work: all of them, or only those that the filters leave.
+
+    Images put back. One that fails again meanwhile is not put back twice.
+    """
+    failed = ProductImage.objects.filter(request_id=request_id, status=ImageStatus.FAILED)
+    if image_ids is not None:
+        failed = failed.filter(id__in=list(image_ids))
+    if code is not None:
+        failed = failed.filter(error_code=code)
+    if host is not None:
+        failed = failed.filter(host=host)
+    return _put_back_all(request_id, failed)
+
+
+def rerun(image_id: UUID) -> bool:
+    """Process one failed or completed image again, from the download on."""
+    with transaction.atomic():
+        final = ProductImage.objects.filter(
+            id=image_id, status__in=[ImageStatus.FAILED, ImageStatus.COMPLETED]
+        )
+        image = final.select_for_update().first()
+        if image is None or not _put_back(image.request_id, [image]):
+            return False
+    queue.ensure_pumps()
+    return True
+
+
+def cancel(request_id: UUID) -> bool:
+    """Stop an open request: nothing of it is claimed any more, what is in hand is not recorded."""
+    with transaction.atomic():
+        cancelled = ProcessingRequest.objects.kept().cancel(request_id)
+        if cancelled:
+            webhooks.announce(request_id)
+            queue.enqueue_close(request_id)
+    return cancelled
+
+
+def remove(request_id: UUID) -> bool:
+    """Take a request away: invisible at once; a control task deletes its objects and rows.
+
+    An open request is stopped first, without a webhook.
+    """
+    with transaction.atomic():
+        removed = ProcessingRequest.objects.remove(request_id)
+        if removed:
+            ProcessingRequest.objects.cancel(request_id)
+            queue.enqueue_erase(request_id)
+    return removed
+
+
+def set_priority(request_id: UUID, priority: str) -> bool:
+    """``priority``: one of models.Priority."""
+    return ProcessingRequest.objects.set_priority(request_id, priority)
+
+
+def pause(name: str) -> None:
+    """``name``: Switch.INTAKE (uploads are refused) or Switch.WORKERS (nothing is claimed)."""
+    Switch.objects.set_paused(name, True)
+
+
+def resume(name: str) -> None:
+    Switch.objects.set_paused(name, False)
+    if name == Switch.WORKERS:
+        queue.ensure_pumps()
+
+
+def redeliver(delivery_id: UUID) -> bool:
+    """Send a webhook again at once, under the same id. False while it is being sent."""
+    with transaction.atomic():
+        again = WebhookDelivery.objects.redeliver(delivery_id)
+        if again:
+            queue.enqueue_delivery(delivery_id)
+    return again
+
+
+def _put_back_all(request_id: UUID, failed: ImageQuerySet) -> int:
+    """Batch by batch in the order of the ids, so that the walk ends whatever fails meanwhile."""
+    held = ProcessingRequest.objects.hold(request_id, HOLD_SECONDS)
+    total, after = 0, NIL
+    while batch := _put_back_batch(request_id, failed.filter(id__gt=after)):
+        total, after = total + len(batch), batch[-1].id
+        if held:
+            ProcessingRequest.objects.extend(request_id, HOLD_SECONDS)
+        queue.ensure_pumps()
+    if held:
+        ProcessingRequest.objects.release(request_id)
+        if ProcessingRequest.objects.settled().filter(id=request_id).exists():
+            queue.enqueue_complete(request_id)
+    return total
+
+
+def _put_back_batch(request_id: UUID, failed: ImageQuerySet) -> list[ProductImage]:
+    with transaction.atomic():
+        fields = ("id", "status", "error_code", "host", "input_size", "output_size")
+        images = list(failed.select_for_update().order_by("id").only(*fields)[:BATCH])
+        return images if images and _put_back(request_id, images) else []
+
+
+def _put_back(request_id: UUID, images: Sequence[ProductImage]) -> bool:
+    """Inside a transaction that holds the images' locks (images before requests)."""
+    failed = [image for image in images if image.status == ImageStatus.FAILED]
+    completed = [image for image in images if image.status == ImageStatus.COMPLETED]
+    reopened = ProcessingRequest.objects.reopen(
+        request_id,
+        failed=len(failed),
+        completed=len(completed),
+        bytes_in=sum(image.input_size or 0 for image in completed),
+        bytes_out=sum(image.output_size or 0 for image in completed),
+    )
+    if reopened:
+        ProductImage.objects.put_back([image.id for image in images])
+        tallies = Counter((image.error_code, image.host) for image in failed)
+        for (code, host), count in sorted(tallies.items()):
+            FailureTally.objects.take_back(request_id, code, host, count)
+    return reopened
+
+
+def prepare_storage() -> bool:
+    """Make the bucket or folder where it is missing; whether it was. Raises StoreError."""
+    return store.prepare()

@@ -1,0 +1,80 @@
+"""A request, told: status, pages of products, the output CSV. Reads only."""
+
+from imageproc.images.store import StoreError
+from imageproc.requests.report.failures import FailureGroup, failed_images, failure_groups
+from imageproc.requests.report.gallery import (
+    GALLERY_SIZE,
+    GalleryPage,
+    gallery_page,
+    open_original,
+    original_type,
+)
+from imageproc.requests.report.links import (
+    Address,
+    Links,
+    image_addresses,
+    image_url,
+    links_of,
+    name_of,
+    original_url,
+    output_url,
+)
+from imageproc.requests.report.output import failed_csv, input_csv, output_csv
+from imageproc.requests.report.products import (
+    MAX_PAGE_SIZE,
+    PAGE_SIZE,
+    Listed,
+    ListedImage,
+    ProductPage,
+    owned_products,
+    product_page,
+)
+from imageproc.requests.report.rendition import open_image, read_image
+from imageproc.requests.report.status import (
+    Progress,
+    RequestPage,
+    StatusReport,
+    deliveries_of,
+    progress_of,
+    request_page,
+    status_of,
+)
+
+__all__ = [
+    "GALLERY_SIZE",
+    "MAX_PAGE_SIZE",
+    "PAGE_SIZE",
+    "Address",
+    "FailureGroup",
+    "GalleryPage",
+    "Links",
+    "Listed",
+    "ListedImage",
+    "ProductPage",
+    "Progress",
+    "RequestPage",
+    "StatusReport",
+    "StoreError",
+    "deliveries_of",
+    "failed_csv",
+    "failed_images",
+    "failure_groups",
+    "gallery_page",
+    "image_addresses",
+    "image_url",
+    "input_csv",
+    "links_of",
+    "name_of",
+    "open_image",
+    "open_original",
+    "original_type",
+    "original_url",
+    "output_csv",
+    "output_url",
+    "owned_products",
+    "product_page",
+    "progress_of",
+    "read_image",
+    "request_page",
+    "status_of",
+]

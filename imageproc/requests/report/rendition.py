@@ -1,0 +1,62 @@
+"""A processed image's bytes, through the shared cache where they are few.
+
+The cache is an accelerator: where it is away, or forgets, the storage answers.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import BinaryIO, cast
+
+from django.conf import settings
+from django.core.cache import caches
+
+from imageproc.caching import outages
+from imageproc.images import store
+from imageproc.models import ProductImage
+
+log = logging.getLogger(__name__)
+# Larger ones would push too many small ones out.
+CACHED_UP_TO = 1_000_000
+
+
+def open_image(image: ProductImage) -> tuple[BinaryIO, bool]:
+    """A stream over the whole image, and whether it came from the cache.
+
+    Raises store.StoreError or FileNotFoundError.
+    """
+    if (image.output_size or 0) > CACHED_UP_TO:
+        return store.open_read(image.output_key), False
+    data = _recall(image.output_key)
+    if data is not None:
+        return io.BytesIO(data), True
+    with store.open_read(image.output_key) as stream:
+        data = stream.read()
+    _keep(image.output_key, data)
+    return io.BytesIO(data), False
+
+
+def read_image(image: ProductImage, start: int, length: int) -> bytes:
+    """``length`` bytes from ``start`` on. Raises like ``open_image``."""
+    if (image.output_size or 0) > CACHED_UP_TO:
+        return store.read_range(image.output_key, start, length)
+    stream, _ = open_image(image)
+    stream.seek(start)
+    return stream.read(length)
+
+
+def _recall(key: str) -> bytes | None:
+    try:
+        return cast("bytes | None", caches["images"].get(key))
+    except outages():
+        log.warning("the cache is away")
+        return None
+
+
+def _keep(key: str, data: bytes) -> None:
+    """Under the storage key, which changes with the content: nothing in the cache grows old."""
+    try:
+        caches["images"].set(key, data, settings.IMAGE_CACHE_SECONDS)
+    except outages():
+        log.warning("the cache is away")

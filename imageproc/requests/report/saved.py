@@ -1,0 +1,54 @@
+"""A request's results as files of a folder: the output CSV and the images it names."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from imageproc.images import store
+from imageproc.models import ImageStatus, ProcessingRequest, ProductImage
+from imageproc.requests.report.links import name_of
+from imageproc.requests.report.output import output_csv_at
+
+PAGE = 500
+IMAGES = "images"
+
+
+def save(request: ProcessingRequest, folder: Path) -> Iterator[int]:
+    """Copy what is missing into ``folder``/images, then write ``folder``/output.csv, whose
+    addresses are relative to it. Yields the images of each page.
+
+    A file appears under its name only when it is whole, so a second run copies only what the
+    first did not. Raises store.StoreError or FileNotFoundError.
+    """
+    (folder / IMAGES).mkdir(parents=True, exist_ok=True)
+    images = ProductImage.objects.in_file_order(request.id)
+    rows = images.filter(status=ImageStatus.COMPLETED).only("id", "output_key", "output_size")
+    page = list(rows[:PAGE])
+    while page:
+        for image in page:
+            _copy(image, folder / IMAGES / name_of(image.output_key))
+        yield len(page)
+        page = list(rows.filter(id__gt=page[-1].id)[:PAGE])
+    with _whole(folder / "output.csv") as file:
+        for block in output_csv_at(request, lambda _, key: f"{IMAGES}/{name_of(key)}"):
+            file.write(block)
+
+
+def _copy(image: ProductImage, target: Path) -> None:
+    if target.exists() and target.stat().st_size == image.output_size:
+        return
+    with store.open_read(image.output_key) as source, _whole(target) as file:
+        shutil.copyfileobj(source, file)
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[BinaryIO]:
+    """A file that takes its name when the block has ended well."""
+    partial = target.with_name(f".{target.name}.partial")
+    with partial.open("wb") as file:
+        yield file
+    partial.replace(target)

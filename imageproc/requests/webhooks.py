@@ -1,0 +1,165 @@
+"""Standard Webhooks 1.0 (https://www.standardwebhooks.com): what is owed, sent and signed.
+
+The delivery's row is written by the transaction that ends the request; an attempt is recorded
+before it is made; a receiver that is down finds its message again for three days.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from standardwebhooks.webhooks import Webhook
+
+from imageproc.crashpoints import crash_point
+from imageproc.faults import Fault
+from imageproc.images import fetch as outbound
+from imageproc.metrics import WEBHOOK_ATTEMPTS
+from imageproc.models import (
+    ProcessingRequest,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookSecret,
+)
+from imageproc.requests import report
+from imageproc.workers import queue
+
+PRODUCTS_UP_TO = 100
+MAX_BODY_BYTES = 20_000
+GONE = 410
+
+
+def announce(request_id: UUID) -> None:
+    """Owe the owner's receiver the event of a request that just ended; inside that transaction."""
+    request = ProcessingRequest.objects.get(id=request_id)
+    if not request.webhook_url:
+        return
+    event = f"request.{request.status.lower()}"
+    delivery = WebhookDelivery.objects.create(
+        request=request, event=event, url=request.webhook_url, body=_body(event, request)
+    )
+    queue.enqueue_delivery(delivery.id)
+
+
+def deliver(delivery_id: UUID) -> bool:
+    """Make one attempt, unless none is due. Whether the receiver took it."""
+    lease_id = uuid4()
+    with transaction.atomic():
+        if not WebhookDelivery.objects.lease(delivery_id, lease_id, _lease_seconds()):
+            return False
+        delivery = WebhookDelivery.objects.select_related("request").get(id=delivery_id)
+        number = delivery.log.count() + 1
+        attempt = WebhookAttempt.objects.create(delivery=delivery, number=number)
+    crash_point("send:before")
+    answer = outbound.post(
+        delivery.url,
+        delivery.body.encode(),
+        _headers(delivery),
+        settings.WEBHOOK_TIMEOUT,
+        outbound.Policy.from_settings(),
+    )
+    crash_point("send:after")
+    return _settle(delivery, lease_id, attempt, answer)
+
+
+def _lease_seconds() -> int:
+    """Longer than an attempt can last; a killed sender's successor waits for it to run out."""
+    return round(settings.WEBHOOK_TIMEOUT) + 10
+
+
+def _settle(
+    delivery: WebhookDelivery,
+    lease_id: UUID,
+    attempt: WebhookAttempt,
+    answer: outbound.Answer | Fault,
+) -> bool:
+    """Write down what came of an attempt, and what follows from it, in one transaction."""
+    with transaction.atomic():
+        _note(attempt, answer)
+        if isinstance(answer, outbound.Answer) and 200 <= answer.status < 300:
+            return WebhookDelivery.objects.delivered(delivery.id, lease_id)
+        gone = isinstance(answer, outbound.Answer) and answer.status == GONE
+        if gone or delivery.attempts > len(settings.WEBHOOK_SCHEDULE):
+            WebhookDelivery.objects.failed(delivery.id, lease_id)
+        else:
+            wait = _wait(delivery.attempts, answer.retry_after)
+            WebhookDelivery.objects.postpone(delivery.id, lease_id, wait)
+    return False
+
+
+def _wait(attempts: int, retry_after: float | None) -> float:
+    """Seconds to the next attempt: the schedule with up to 10 % of jitter, or what was asked."""
+    jitter = random.uniform(1.0, 1.1)  # noqa: S311
+    return max(settings.WEBHOOK_SCHEDULE[attempts - 1] * jitter, retry_after or 0.0)
+
+
+def _note(attempt: WebhookAttempt, answer: outbound.Answer | Fault) -> None:
+    outcome = answer.code if isinstance(answer, Fault) else f"http_{answer.status}"
+    WEBHOOK_ATTEMPTS.labels(outcome).inc()
+    ms = (timezone.now() - attempt.started_at).total_seconds() * 1000
+    facts: dict[str, Any] = {"milliseconds": max(0, round(ms))}
+    if isinstance(answer, Fault):
+        facts |= {"error_code": answer.code, "error_message": answer.sentence}
+    else:
+        text = answer.body.decode("utf-8", "replace").replace("\0", "")
+        facts |= {"status_code": answer.status, "answer": text[:1000]}
+    WebhookAttempt.objects.filter(id=attempt.pk).update(**facts)
+
+
+def _headers(delivery: WebhookDelivery) -> dict[str, str]:
+    """Signed with every usable secret, the newest first (Standard Webhooks, "signature")."""
+    now = datetime.fromtimestamp(int(time.time()), UTC)
+    owner_id = delivery.request.owner_id
+    WebhookSecret.objects.current(owner_id)
+    message = delivery.message_id
+    signatures = [
+        Webhook(row.secret).sign(message, now, delivery.body)
+        for row in WebhookSecret.objects.usable(owner_id)
+    ]
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": message,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+def _body(event: str, request: ProcessingRequest) -> str:
+    """The message; without products where there are many images or the text grows too long."""
+    links = report.links_of(request)
+    data: dict[str, Any] = {
+        "requestId": str(request.id),
+        "status": request.status,
+        "totalImages": request.total_images,
+        "processedImages": request.processed_images,
+        "failedImages": request.failed_images,
+        "outputCsvUrl": links["outputCsv"],
+        "statusUrl": links["status"],
+    }
+    message = {"type": event, "timestamp": timezone.now().isoformat(), "data": data}
+    if request.total_images <= PRODUCTS_UP_TO:
+        whole = json.dumps({**message, "data": {**data, "products": _products(request)}})
+        if len(whole.encode()) <= MAX_BODY_BYTES:
+            return whole
+    return json.dumps(message)
+
+
+def _products(request: ProcessingRequest) -> list[dict[str, Any]]:
+    page = report.product_page(request.id, limit=PRODUCTS_UP_TO)
+    address = report.image_addresses(request.base_url)
+    return [
+        {
+            "serialNumber": serial_number,
+            "productName": product_name,
+            "inputImageUrls": [image.input_url for image in images],
+            "outputImageUrls": [report.output_url(image, address) for image in images],
+        }
+        for serial_number, product_name, images in page.products
+    ]

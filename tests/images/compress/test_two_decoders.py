@@ -1,0 +1,100 @@
+"""libjpeg-turbo decodes most JPEGs, libvips all others and what that refuses, to one result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from imageproc import pictures
+from imageproc.images.compress import PRESETS, Recipe, decode, load
+from imageproc.images.compress.identify import Source
+from tests.images.compress.files import PHOTOS, SMALL, fault, rendition, variant
+
+TURBO = load._by_turbo
+DRAWN = {
+    "as it is": pictures.jpeg(1, SMALL),
+    "halved, odd sides": pictures.jpeg(2, (1601, 1203)),
+    "an eighth": pictures.jpeg(3, (6500, 900)),
+    "turned": pictures.turned(6, 5, (1000, 700)),
+    "wide colours": pictures.profiled(pictures.DISPLAY_P3, 3, (1000, 700)),
+    "progressive": variant("progressive.jpg", (1700, 1300)),
+}
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether libjpeg-turbo gave a picture, for each time that it was asked."""
+    given: list[bool] = []
+
+    def noted(*arguments: Any) -> Any:
+        pixels = TURBO(*arguments)
+        given.append(pixels is not None)
+        return pixels
+
+    monkeypatch.setattr(load, "_by_turbo", noted)
+    return given
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("data", [*DRAWN.values(), *PHOTOS], ids=[*DRAWN, *map(str, PHOTOS)])
+def test_both_decoders_make_the_same_file(
+    data: Any, preset: str, answers: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = data if isinstance(data, bytes) else data.read_bytes()
+    by_either = rendition(data, PRESETS[preset]).data
+    assert answers in ([True], [])  # []: too large to be decoded at once
+    assert answers or preset == "half"
+    monkeypatch.setattr(load, "_by_turbo", lambda *_: None)
+    assert rendition(data, PRESETS[preset]).data == by_either
+
+
+@pytest.mark.parametrize("name", ["grey.jpg", "print.cmyk.jpg"])
+def test_other_colours_are_left_to_libvips(name: str, answers: list[bool]) -> None:
+    rendition(variant(name))
+    assert answers == []
+
+
+def test_a_large_picture_is_read_row_by_row(answers: list[bool]) -> None:
+    rendition(pictures.jpeg(1, (2001, 2000)), Recipe(None, None))
+    assert answers == []
+
+
+def test_a_harmless_flaw_that_one_refuses_is_no_damage(answers: list[bool]) -> None:
+    """Some cameras write stray bytes before the end of the image."""
+    data = pictures.jpeg(1, SMALL)
+    flawed = rendition(data[:-2] + bytes(40) + data[-2:])
+    assert answers == [False]
+    assert flawed.data == rendition(data).data
+
+
+ADOBE = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\1"  # transform 1: YCbCr
+
+
+@pytest.mark.parametrize(
+    ("data", "asked"),
+    [
+        (pictures.jpeg(1, SMALL), 0),
+        (pictures.turned(3, 1, SMALL), 1),
+        (pictures.profiled(pictures.DISPLAY_P3, 1, SMALL), 1),
+        (b"\xff\xd8" + ADOBE + pictures.jpeg(1, SMALL)[2:], 1),
+    ],
+    ids=["bare", "exif", "profile", "adobe"],
+)
+def test_libvips_is_asked_of_the_header_where_it_says_something(
+    monkeypatch: pytest.MonkeyPatch, data: bytes, asked: int
+) -> None:
+    seen: list[Source] = []
+
+    def noted(source: Source) -> Any:
+        seen.append(source)
+        return load.load(source)
+
+    monkeypatch.setattr(decode, "load", noted)
+    rendition(data)
+    assert len(seen) == asked
+
+
+def test_a_cut_off_picture_is_refused_by_both(answers: list[bool]) -> None:
+    assert fault(pictures.jpeg(1, SMALL)[:-3000]).code == "image_truncated"
+    assert answers == [False]

@@ -1,0 +1,103 @@
+"""`manage.py up`: the whole service in one process tree."""
+
+from __future__ import annotations
+
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+
+from tests.workers.harness import KILL, TERM, Tree, run, wait_for
+
+Make = Callable[..., Tree]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/admin/login/", timeout=5).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("number", [TERM, KILL])
+def test_it_serves_works_and_leaves_nothing_behind(tree: Make, number: int) -> None:
+    port = free_port()
+    up = tree("up", f"127.0.0.1:{port}").start()
+    wait_for(lambda: answers(port), 60)
+    up.runs_a_task()
+    # up, gunicorn, two web workers, two clusters of six: the second starts beside the first's task.
+    wait_for(lambda: len(up.processes()) >= 16, 60)
+    up.signal(number)
+    assert up.wait() == (0 if number == TERM else -KILL)
+    wait_for(lambda: not up.processes(), 2)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+def test_a_taken_port_is_said_before_anything_starts(tree: Make) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = run("up", f"127.0.0.1:{port}", env=tree().env)
+    assert done.returncode == 2
+    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use." in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "example.org"])
+def test_open_to_all_only_on_loopback(tree: Make, host: str) -> None:
+    done = run("up", f"{host}:8000", env=tree(SECRET_KEY="").env)
+    assert done.returncode == 2
+    assert "API_ANONYMOUS" in done.stderr
+
+
+@pytest.mark.parametrize("address", ["8000", "localhost", "a b:c"])
+def test_an_address_must_be_whole(tree: Make, address: str) -> None:
+    done = run("up", address, env=tree().env)
+    assert done.returncode == 2
+    assert "is not HOST:PORT" in done.stderr
+
+
+@pytest.mark.faults
+def test_a_child_that_never_starts_ends_the_whole(tree: Make) -> None:
+    up = tree("up", f"127.0.0.1:{free_port()}", WEB_WORKERS="0.5").start()
+    assert up.wait(120) == 1
+    assert up.processes() == []
+    assert "web server ended (1) 6 times in a row, giving up" in up.log.read_text()
+
+
+DOWN = "postgresql://postgres@127.0.0.1:1/none"
+
+
+@pytest.mark.parametrize("command", ["up", "prepare"])
+def test_a_database_that_is_away_is_said_in_one_sentence(tree: Make, command: str) -> None:
+    address = [f"127.0.0.1:{free_port()}"] if command == "up" else []
+    done = run(command, *address, env=tree(DATABASE_URL=DOWN).env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("CommandError: The database does not answer: ")
+    assert line.endswith(" Start it, or set DATABASE_URL to where it is.")
+
+
+def test_workers_wait_for_a_database_that_is_away(tree: Make) -> None:
+    """They start, say why nothing happens, and go on when it is there; they stop when asked."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    away = f"postgresql://postgres@127.0.0.1:{port}/none"
+    workers = tree("worker", DATABASE_URL=away).start(12)
+    wait_for(lambda: "The queue cannot be read, trying again" in workers.log.read_text())
+    wait_for(lambda: "keeper failed 1 times in a row: connection" in workers.log.read_text())
+    assert "Traceback" not in workers.log.read_text()
+    workers.signal(TERM)
+    assert workers.wait() == 0
+    assert workers.processes() == []
