@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from imageproc.faults import Fault
-from imageproc.images import store
+from imageproc.images import names, store
 from imageproc.requests.report import fleet
 from imageproc.scrape import exposition
 
@@ -69,7 +69,7 @@ def _database() -> str:
 
 def _storage() -> str:
     """Written and read back, under a name of this host."""
-    key = f"probe/{socket.gethostname()}"
+    key = names.probe_key(socket.gethostname())
     try:
         stored = store.put(key, PROBE, "text/plain", cache_control=store.PRIVATE)
         if isinstance(stored, Fault):

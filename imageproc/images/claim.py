@@ -17,9 +17,9 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, OuterRef, Subquery
 from django.db.models.functions import Now
-from django.utils.text import slugify
 
 from imageproc.crashpoints import crash_point
+from imageproc.images import names
 from imageproc.metrics import CLAIMED
 from imageproc.models import Priority, ProcessingRequest, ProductImage, RequestStatus, Switch
 from imageproc.models.image import ImageQuerySet
@@ -190,17 +190,13 @@ def _job(image: Any, lease_id: UUID) -> Job:
         url=image.input_url,
         host=image.host,
         attempt=image.attempts,
-        stem=_object_stem(image),
+        stem=names.image_stem(
+            image.request_id,
+            image.id,
+            serial_number=image.product__serial_number,
+            product_name=image.product__product_name,
+            position=image.position,
+        ),
         recipe=image.request__recipe,
         store_original=image.request__store_originals,
     )
-
-
-def _object_stem(image: Any) -> str:
-    """The object's key without its extension: readable, unique, the same on every retry.
-
-    ``<request>/<serial>-<product>-<position>-<the last, random, digits of the image's id>``.
-    """
-    serial = slugify(image.product__serial_number)[:40] or "row"
-    name = slugify(image.product__product_name)[:60] or "product"
-    return f"{image.request_id}/{serial}-{name}-{image.position}-{image.id.hex[-8:]}"

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from imageproc.crashpoints import crash_point
 from imageproc.faults import INTERNAL, Fault
-from imageproc.images import store
+from imageproc.images import names, store
 from imageproc.images.blackbox import BlackBox
 from imageproc.images.claim import Job
 from imageproc.images.compress import Budget, Recipe, Rendition, compress
@@ -80,13 +80,11 @@ def _store(
     if job.store_original:
         # Only of what is kept: it costs 1 to 3 ms a megabyte, and nobody could check it otherwise.
         source_sha256 = hashlib.sha256(body.data).hexdigest()
-        original_key = f"{job.stem}-original-{source_sha256[:8]}.{rendition.source_format}"
+        original_key = names.original_key(job.stem, source_sha256, rendition.source_format)
         kept = store.put(original_key, body.data, f"image/{rendition.source_format}")
         if isinstance(kept, Fault):
             return kept
-    # The content's own digits: a worker that slept past its lease can only write what is there
-    # already, or beside it; never other bytes under a key that a row vouches for.
-    key = f"{job.stem}-{rendition.sha256[:8]}.{rendition.extension}"
+    key = names.rendition_key(job.stem, rendition.sha256, rendition.extension)
     crash_point("put:before", job.url)
     stored = store.put(key, rendition.data, rendition.content_type)
     crash_point("put:after", job.url)

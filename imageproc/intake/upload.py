@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from imageproc import sheet
 from imageproc.faults import Fault
-from imageproc.images import store
+from imageproc.images import names, store
 from imageproc.images.fetch import Policy, check
 from imageproc.images.recipe import PRESETS, Recipe
 from imageproc.models import Priority, ProcessingRequest, Switch
@@ -210,7 +210,7 @@ def _check_webhook(options: Options) -> None:
 
 def _keep(request_id: UUID, file: IO[bytes]) -> str:
     file.seek(0)
-    stored = store.put_stream(f"{request_id}/input.csv", _chunks(file), "text/csv")
+    stored = store.put_stream(names.input_key(request_id), _chunks(file), "text/csv")
     if isinstance(stored, Fault):
         raise Refused(503, stored.code, stored.message, retry_after=RETRY_SECONDS)
     return stored.key

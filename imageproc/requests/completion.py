@@ -10,7 +10,7 @@ from django.db import transaction
 
 from imageproc.crashpoints import crash_point
 from imageproc.faults import Fault
-from imageproc.images import store
+from imageproc.images import names, store
 from imageproc.models import ProcessingRequest, ProductImage
 from imageproc.requests import report, webhooks
 
@@ -94,16 +94,9 @@ def _write_output(request: ProcessingRequest) -> store.Stored | Fault | None:
         return error.fault
     held = ProcessingRequest.objects.holding(request.id, settings.LEASE_SECONDS, chunks)
     crash_point("output:before")
-    stored = store.put_stream(_output_key(request), held, "text/csv")
+    stored = store.put_stream(names.output_key(request.id, request.reopened), held, "text/csv")
     crash_point("output:after")
     return stored
-
-
-def _output_key(request: ProcessingRequest) -> str:
-    """Another one each time that images were put back: a completion that was held up meanwhile must
-    not write its older table over the newer one."""
-    again = f"-{request.reopened}" if request.reopened else ""
-    return f"{request.id}/output{again}.csv"
 
 
 def _cancel_batch(request_id: UUID) -> int:

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from imageproc.images import store
+from imageproc.images import names, store
 from imageproc.models import ProcessingRequest, Product, ProductImage
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def erase(request_id: UUID) -> bool:
 
 
 def _delete_objects(request_id: UUID) -> None:
-    keys = (key for key, _ in store.list_keys(f"{request_id}/"))
+    keys = (key for key, _ in store.list_keys(names.request_prefix(request_id)))
     store.delete_many(ProcessingRequest.objects.holding(request_id, HOLD_SECONDS, keys))
 
 
