@@ -21,9 +21,9 @@ from typing import BinaryIO, NamedTuple
 from imageproc.sheet.dialect import SheetFormat, detect
 from imageproc.sheet.errors import LineError, SheetChangedError, UnreadableError, line_error
 from imageproc.sheet.formula import restore
+from imageproc.sheet.links import Policy, UrlReader
 from imageproc.sheet.summary import Summary
 from imageproc.sheet.text import Lines, csv_reader, detect_encoding, unreadable
-from imageproc.sheet.urls import Policy, UrlReader
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from imageproc.sheet.errors import LineError
-from imageproc.sheet.urls import UrlReader
+from imageproc.sheet.links import UrlReader
 
 
 class Summary:

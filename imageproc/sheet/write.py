@@ -12,9 +12,9 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from imageproc.sheet.cell import join_urls
 from imageproc.sheet.dialect import SheetFormat, plain
 from imageproc.sheet.formula import neutralise
-from imageproc.sheet.urls import join_urls
 
 OUTPUT_COLUMNS = ("Output Image Urls", "Status", "Error")
 _BLOCK = 1 << 16

@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imageproc.sheet import Limits, LineError, Row, Sheet, SheetFormat, join_urls, rows
+from imageproc.sheet.cell import split_cell
 from imageproc.sheet.formula import neutralise, restore
-from imageproc.sheet.urls import split_cell
 from tests.sheet.sheets import HEADER, URL, a_format, good, opened, written
 
 ANY = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)

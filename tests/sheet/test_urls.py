@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from imageproc.sheet import Problem, check_url, host_of, join_urls
-from imageproc.sheet.urls import UrlReader, separator_of, split_cell
+from imageproc.sheet.cell import separator_of, split_cell
+from imageproc.sheet.links import UrlReader
 from tests.sheet.sheets import cell_errors
 
 A, B, C = "https://a.example/1.jpg", "http://b.example/2,3.jpg", "https://c.example/x?y=1;z=2"

@@ -1,0 +1,148 @@
+"""Reads cells of links: every link judged, every host asked about once, all of it counted."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+from imageproc.sheet.cell import split_cell
+from imageproc.sheet.hosts import Authority, Problem
+from imageproc.sheet.urls import MAX_URL, Url, check_url
+
+# (code, message) of a host that may not be fetched from, or None.
+Policy = Callable[[str], tuple[str, str] | None]
+
+# The common URL, told apart in one step; group 1 is scheme and authority.
+_ORDINARY = re.compile(
+    r"(https?://[a-z0-9.\-]+(?::[0-9]+)?)[/?][a-zA-Z0-9\-._~:/?#@!$&'()*+,;=%]*",
+)
+
+
+class Refused(NamedTuple):
+    """A piece of a cell that is no URL we fetch."""
+
+    value: str
+    problem: Problem
+
+
+class _Host:
+    """What is remembered of one scheme and authority."""
+
+    __slots__ = ("authority", "images", "problem")
+
+    def __init__(self, authority: Authority, problem: Problem | None) -> None:
+        self.authority = authority
+        self.problem = problem
+        self.images = 0
+
+
+class UrlReader:
+    """Reads cells of URLs; judges each host once, counts images by host and duplicates.
+
+    Memory is bounded whatever the file: hosts beyond ``max_hosts`` are judged anew each time and
+    counted together, URLs beyond ``max_tracked`` are not looked at for duplicates.
+    """
+
+    def __init__(
+        self, policy: Policy | None, *, max_hosts: int = 10_000, max_tracked: int = 2_000_000
+    ) -> None:
+        self.images = 0
+        self.images_elsewhere = 0
+        self._policy = policy
+        self._max_hosts = max_hosts
+        self._max_tracked = max_tracked
+        self._hosts: dict[str, _Host] = {}
+        self._verdicts: dict[tuple[str, int], Problem | None] = {}
+        # 8 bytes a URL, in parts so that finding duplicates needs a set of only one part at a time.
+        self._hashes = [array("q") for _ in range(64)]
+
+    def read(self, cell: str) -> tuple[tuple[str, ...], list[Refused]]:
+        """(the URLs to fetch, the pieces refused)."""
+        if "," not in cell and ";" not in cell and self._ordinary(cell):
+            return (cell,), []
+        urls: list[str] = []
+        refused: list[Refused] = []
+        for piece in split_cell(cell):
+            if self._ordinary(piece):
+                urls.append(piece)
+                continue
+            url = self._odd(piece)
+            if isinstance(url, Problem):
+                refused.append(Refused(piece, url))
+            else:
+                urls.append(url)
+        return tuple(urls), refused
+
+    def _ordinary(self, text: str) -> bool:
+        match = _ORDINARY.fullmatch(text)
+        if match is None or len(text) > MAX_URL:
+            return False
+        host = self._hosts.get(match[1])
+        if host is None or host.problem:
+            return False
+        self._count(text, host)
+        return True
+
+    def _odd(self, text: str) -> str | Problem:
+        url = check_url(text)
+        if isinstance(url, Problem):
+            return url
+        host = self._host(url)
+        if host.problem:
+            return host.problem
+        self._count(url.text, host)
+        return url.text
+
+    def _host(self, url: Url) -> _Host:
+        scheme = url.text.partition("://")[0]
+        key = f"{scheme}://{url.authority.text}"
+        host = self._hosts.get(key)
+        if host is None:
+            host = _Host(url.authority, self._judge(url))
+            if len(self._hosts) < self._max_hosts:
+                self._hosts[key] = host
+            elif not host.problem:
+                self.images_elsewhere += 1
+        return host
+
+    def _judge(self, url: Url) -> Problem | None:
+        if self._policy is None:
+            return None
+        key = url.authority.host, url.authority.port
+        if key not in self._verdicts:
+            verdict = self._policy(url.text)
+            problem = Problem(*verdict) if verdict else None
+            if len(self._verdicts) >= self._max_hosts:
+                return problem
+            self._verdicts[key] = problem
+        return self._verdicts[key]
+
+    def _count(self, url: str, host: _Host) -> None:
+        # The hash is keyed per process (PEP 456): nobody can craft URLs that collide.
+        host.images += 1
+        self.images += 1
+        if self.images <= self._max_tracked:
+            digest = hash(url)
+            self._hashes[digest & 63].append(digest)
+
+    @property
+    def hosts(self) -> Counter[str]:
+        """Images by host, for the first ``max_hosts`` hosts."""
+        counts: Counter[str] = Counter()
+        for host in self._hosts.values():
+            if host.images:
+                counts[host.authority.host] += host.images
+        return counts
+
+    @property
+    def duplicate_urls(self) -> int:
+        """Images whose URL came before, among the first ``max_tracked``."""
+        return sum(len(part) - len(set(part)) for part in self._hashes)
+
+    @property
+    def duplicates_exact(self) -> bool:
+        """Whether ``duplicate_urls`` is the number; otherwise it is "at least" that."""
+        return self.images <= self._max_tracked
