@@ -360,9 +360,6 @@ DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_USER_ID_FIELD = ""
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 
-# --- Tests only (imageproc/crashpoints.py) --------------------------------------------------------
-CRASH_AT = env.str("IMAGEPROC_CRASH_AT", "")
-
 # --- Webhooks (imageproc/requests/webhooks.py) ----------------------------------------------------
 # Seconds for one attempt, from the name look-up to the answer.
 WEBHOOK_TIMEOUT = env.float("WEBHOOK_TIMEOUT", 15.0)

@@ -8,4 +8,4 @@ class ImageprocConfig(AppConfig):
     verbose_name = "Image processing"
 
     def ready(self) -> None:
-        from imageproc import checks, crashpoints  # noqa: F401 -- register start-up checks
+        from imageproc import checks  # noqa: F401 -- registers the start-up checks

@@ -18,7 +18,6 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Subquery
 from django.db.models.functions import Now
 
-from imageproc.crashpoints import crash_point
 from imageproc.images import names
 from imageproc.metrics import CLAIMED
 from imageproc.models import Priority, ProcessingRequest, ProductImage, RequestStatus, Switch
@@ -64,15 +63,12 @@ def claim(
     """
     if Switch.objects.is_paused(Switch.WORKERS):
         return []
-    crash_point("claim:before")
     with transaction.atomic():
         requests = _to_serve(skip_hosts)
         if workers:
             limit = _part(requests, limit, skip_hosts, workers + 1)
         ids = _share(requests, limit, skip_hosts)
         jobs = _lease(ids, lease_id or uuid4())
-    if jobs:
-        crash_point("claim:after")
     CLAIMED.inc(len(jobs))
     return jobs
 

@@ -16,7 +16,6 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import reset_queries
 
-from imageproc.crashpoints import crash_point
 from imageproc.faults import STORAGE_FAILED, TOO_MUCH_MEMORY, TOO_SLOW, Fault
 from imageproc.images import claim, memory, record, store, sweep
 from imageproc.images.blackbox import BlackBox
@@ -154,9 +153,7 @@ class Pump:
     def _flush(self) -> None:
         """Record what ended; outcomes stay in hand until the commit has succeeded."""
         if self._outcomes:
-            crash_point("record:before")
             self._recorded += record.record(self._outcomes)
-            crash_point("record:after")
             self._storage_failed = _storage_failed(self._outcomes)
             self._outcomes = []
         self._flushed_at = time.monotonic()

@@ -15,7 +15,6 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from imageproc import metrics
-from imageproc.crashpoints import crash_point
 from imageproc.faults import INTERNAL, STORAGE_FAILED, Fault
 from imageproc.images.backoff import seconds_until_retry
 from imageproc.images.outcome import Done, Failed, Outcome
@@ -99,10 +98,8 @@ def write(images: Sequence[ProductImage]) -> None:
     written = update_rows(ProductImage, WRITTEN, images)
     assert written == len(images), "rows locked by this transaction cannot have moved"
     totals = _totals(images)
-    crash_point("count:before")
     for request_id in sorted(totals):
         _count(request_id, totals[request_id])
-    crash_point("count:after")
     settled = ProcessingRequest.objects.settled().filter(id__in=list(totals))
     for request_id in settled.values_list("id", flat=True):
         queue.enqueue_complete(request_id)

@@ -13,7 +13,6 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from imageproc import metrics
-from imageproc.crashpoints import crash_point
 from imageproc.faults import WORKER_DIED
 from imageproc.images import blackbox, record, store
 from imageproc.images.claim import has_due, has_suspects
@@ -140,7 +139,6 @@ def put_back_control_tasks() -> int:
 def _return(lost: ImageQuerySet, blames: Callable[[ProductImage], bool]) -> int:
     """One batch of images whose worker is gone: PENDING again. Those it is blamed on are claimed
     alone next, and FAILED after MAX_LOSSES deaths. Rows moved."""
-    crash_point("return:before")
     with transaction.atomic():
         images = list(
             lost.select_for_update(skip_locked=True).order_by("id").annotate(now=Now())[:BATCH]
@@ -154,8 +152,6 @@ def _return(lost: ImageQuerySet, blames: Callable[[ProductImage], bool]) -> int:
         ended, suspects = _ids(hopeless), _ids(blamed)
         ProductImage.objects.return_lost(suspects - ended, blamed=True)
         ProductImage.objects.return_lost(_ids(images) - suspects, blamed=False)
-    if images:
-        crash_point("return:after")
     metrics.LEASES_EXPIRED.inc(len(images))
     return len(images)
 

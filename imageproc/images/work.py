@@ -9,7 +9,6 @@ import time
 
 from django.conf import settings
 
-from imageproc.crashpoints import crash_point
 from imageproc.faults import INTERNAL, Fault
 from imageproc.images import names, store
 from imageproc.images.blackbox import BlackBox
@@ -46,9 +45,7 @@ def work(in_hand: InHand, box: BlackBox) -> Outcome | None:
 
 def _process(in_hand: InHand, box: BlackBox) -> Done | Fault:
     _enter(in_hand, Step.FETCH)
-    crash_point("fetch:before", in_hand.job.url)
     body = fetch(in_hand.job.url, Limits.from_settings(), Policy.from_settings())
-    crash_point("fetch:after", in_hand.job.url)
     if isinstance(body, Fault):
         return body
     fetch_ms = _ms_since(in_hand.since)
@@ -66,10 +63,7 @@ def _process(in_hand: InHand, box: BlackBox) -> Done | Fault:
 
 def _compress(job: Job, body: Body, box: BlackBox) -> Rendition | Fault:
     with box.in_codec(job.image_id):
-        crash_point("compress:before", job.url)
-        rendition = compress(body.data, Recipe(**job.recipe), _budget())
-        crash_point("compress:after", job.url)
-    return rendition
+        return compress(body.data, Recipe(**job.recipe), _budget())
 
 
 def _store(
@@ -85,9 +79,7 @@ def _store(
         if isinstance(kept, Fault):
             return kept
     key = names.rendition_key(job.stem, rendition.sha256, rendition.extension)
-    crash_point("put:before", job.url)
     stored = store.put(key, rendition.data, rendition.content_type)
-    crash_point("put:after", job.url)
     if isinstance(stored, Fault):
         return stored
     return Done(

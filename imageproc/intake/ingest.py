@@ -15,7 +15,6 @@ from django.conf import settings
 from django.db import transaction
 
 from imageproc import sheet
-from imageproc.crashpoints import crash_point
 from imageproc.faults import INGEST_DIED
 from imageproc.images import store
 from imageproc.images.patience import AWAY, Patience
@@ -128,17 +127,13 @@ def _chunks(rows: Iterable[sheet.Row]) -> Iterator[list[sheet.Row]]:
 def _write_chunk(request_id: UUID, cursor: int, chunk: Sequence[sheet.Row]) -> bool:
     """One transaction: the cursor and the rows behind it. False when the cursor had moved."""
     products, images = _rows_of(request_id, cursor, chunk)
-    crash_point("ingest:before", chunk[0].product_name)
     with transaction.atomic():
-        crash_point("cursor:before")
         if not ProcessingRequest.objects.advance_ingest(
             request_id, old=cursor, new=cursor + len(chunk), seconds=settings.LEASE_SECONDS
         ):
             return False
-        crash_point("cursor:after")
         insert_rows(Product, PRODUCT_FIELDS, products)
         insert_rows(ProductImage, IMAGE_FIELDS, images)
-    crash_point("ingest:after")
     return True
 
 

@@ -8,7 +8,6 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from imageproc.crashpoints import crash_point
 from imageproc.faults import Fault
 from imageproc.images import names, store
 from imageproc.models import ProcessingRequest, ProductImage
@@ -43,14 +42,12 @@ def complete(request_id: UUID) -> bool:
         log.warning("completion postponed: %s", stored.detail)
         ProcessingRequest.objects.extend(request_id, RETRY_SECONDS)
         return False
-    crash_point("finalise:before")
     with transaction.atomic():
         ended = ProcessingRequest.objects.settle(
             request_id, output_csv=stored.key, reopened=request.reopened
         )
         if ended:
-            _announce(request_id)
-    crash_point("finalise:after")
+            webhooks.announce(request_id)
     ProcessingRequest.objects.release(request_id)
     return ended
 
@@ -60,7 +57,7 @@ def fail(request_id: UUID, message: str) -> bool:
     with transaction.atomic():
         ended = ProcessingRequest.objects.fail(request_id, message)
         if ended:
-            _announce(request_id)
+            webhooks.announce(request_id)
     ProcessingRequest.objects.release(request_id)
     return ended
 
@@ -78,12 +75,6 @@ def close_images(request_id: UUID) -> int:
     return moved
 
 
-def _announce(request_id: UUID) -> None:
-    crash_point("webhook:before")
-    webhooks.announce(request_id)
-    crash_point("webhook:after")
-
-
 def _write_output(request: ProcessingRequest) -> store.Stored | Fault | None:
     """None where the input is gone from the storage for good."""
     try:
@@ -93,10 +84,7 @@ def _write_output(request: ProcessingRequest) -> store.Stored | Fault | None:
     except store.StoreError as error:
         return error.fault
     held = ProcessingRequest.objects.holding(request.id, settings.LEASE_SECONDS, chunks)
-    crash_point("output:before")
-    stored = store.put_stream(names.output_key(request.id, request.reopened), held, "text/csv")
-    crash_point("output:after")
-    return stored
+    return store.put_stream(names.output_key(request.id, request.reopened), held, "text/csv")
 
 
 def _cancel_batch(request_id: UUID) -> int:

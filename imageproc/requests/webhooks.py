@@ -18,7 +18,6 @@ from django.db import transaction
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
-from imageproc.crashpoints import crash_point
 from imageproc.faults import Fault
 from imageproc.images import fetch as outbound
 from imageproc.metrics import WEBHOOK_ATTEMPTS
@@ -57,7 +56,6 @@ def deliver(delivery_id: UUID) -> bool:
         delivery = WebhookDelivery.objects.select_related("request").get(id=delivery_id)
         number = delivery.log.count() + 1
         attempt = WebhookAttempt.objects.create(delivery=delivery, number=number)
-    crash_point("send:before")
     answer = outbound.post(
         delivery.url,
         delivery.body.encode(),
@@ -65,7 +63,6 @@ def deliver(delivery_id: UUID) -> bool:
         settings.WEBHOOK_TIMEOUT,
         outbound.Policy.from_settings(),
     )
-    crash_point("send:after")
     return _settle(delivery, lease_id, attempt, answer)
 
 

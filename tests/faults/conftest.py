@@ -12,11 +12,11 @@ from tests.support.servers.postgres import Postgres
 from tests.support.servers.rclone import Rclone
 
 FETCH_DEADLINE = 5
-# Budgets small enough that an image can exceed them within a test; armed by the images' names.
+# Budgets small enough that an image can exceed them within a test. What is written at the end of
+# an image's file says what the codec does with it.
 KILLERS: dict[str, Any] = {
-    "IMAGEPROC_CRASH_AT": ",".join(
-        f"compress:before@/{how}.jpg={how}" for how in ("kill", "eat", "spin")
-    ),
+    "DJANGO_SETTINGS_MODULE": "tests.support.crash_settings",
+    "CRASH_AT": ",".join(f"compress:before@codec-{how}={how}" for how in ("kill", "eat", "spin")),
     "MAX_WORKER_BYTES": "500000000",
     "MAX_CODEC_CPU_SECONDS": "3",
     "FETCH_DEADLINE": str(FETCH_DEADLINE),

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from imageproc.crashpoints import POINTS
 from tests.faults.ground import Ground
 from tests.faults.ledger import Ledger
+from tests.support.crash import POINTS
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.rclone import Rclone
 
 pytestmark = pytest.mark.timeout(900)
-# A sender that dies is waited for a minute: these run in the long form only.
-SLOW = {"send:before", "send:after"}
+# These run in the long form only: a sender that dies is waited for a minute, and a request releases
+# its lease only once.
+ALONE = {"send:before", "send:after", "release:after"}
 
 
 def crash_at(
@@ -26,7 +27,13 @@ def crash_at(
     postgres.start()
     rclone.start()
     armed = ",".join(f"{point}=1" for point in expected)
-    ground = Ground(postgres, rclone, IMAGEPROC_CRASH_AT=armed, LEASE_SECONDS="4")
+    ground = Ground(
+        postgres,
+        rclone,
+        DJANGO_SETTINGS_MODULE="tests.support.crash_settings",
+        CRASH_AT=armed,
+        LEASE_SECONDS="4",
+    )
     try:
         ground.service.start()
         ground.upload(ground.good(images))
@@ -40,7 +47,7 @@ def crash_at(
 
 
 def test_every_point_in_one_run(postgres: Postgres, rclone: Rclone, ledger: Ledger) -> None:
-    crash_at(set(POINTS) - SLOW, 80, postgres, rclone, ledger)
+    crash_at(set(POINTS) - ALONE, 80, postgres, rclone, ledger)
 
 
 @pytest.mark.faults

@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from imageproc import pictures
 from tests.faults.ground import Ground, kill
 from tests.faults.ledger import SEED, Ledger
 
@@ -77,8 +78,9 @@ def test_a_paused_worker_writes_nothing_stale(ground: Ground, ledger: Ledger, ro
 def test_a_harmful_image_takes_no_other_along(
     ground: Ground, ledger: Ledger, good: int, how: str
 ) -> None:
-    """No defect of the codec is at hand: a hook at its door kills, eats memory, or spins."""
-    ground.origin.replies[f"/{how}.jpg"] = ground.origin.replies["/0.jpg"]
+    """We know of no such image, so the codec is wrapped: it kills, eats memory, or spins."""
+    file = pictures.jpeg(0, (240, 200)) + f"codec-{how}".encode()
+    ground.origin.serve(f"/{how}.jpg", file, content_type="image/jpeg")
     url = f"{ground.origin.url}/{how}.jpg?n={len(ground.promises)}"
     urls = list(ground.good(good).items())
     urls.insert(good // 2, (url, "FAILED"))

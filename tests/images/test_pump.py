@@ -119,11 +119,13 @@ def test_a_death_right_after_the_claim_leaves_its_images_known(
     class Died(BaseException):
         pass
 
-    def die(name: str, subject: str = "") -> None:
-        if name == "claim:after":
-            raise Died
+    claim = claiming.claim
 
-    monkeypatch.setattr(claiming, "crash_point", die)
+    def claim_and_die(**options: Any) -> None:
+        claim(**options)
+        raise Died
+
+    monkeypatch.setattr(claiming, "claim", claim_and_die)
     pump = pumping.Pump(lambda: False)
     with pytest.raises(Died):
         pump.run(1)

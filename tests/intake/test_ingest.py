@@ -65,9 +65,9 @@ def test_one_that_gets_on_is_not(
 ) -> None:
     """It dies more than five times in all, before and after each chunk."""
     for products in (2, 4, 5):
-        monkeypatch.setattr(ingestion, "crash_point", raising(Died()))
-        attempt(accepted)
-        monkeypatch.setattr(ingestion, "crash_point", lambda *_: None)
+        with monkeypatch.context() as before_the_chunk:
+            before_the_chunk.setattr(ingestion, "insert_rows", raising(Died()))
+            attempt(accepted)
         monkeypatch.setattr("imageproc.workers.queue.ensure_pumps", raising(Died()))
         assert attempt(accepted).ingested_products == products
     monkeypatch.undo()

@@ -15,9 +15,9 @@ ROW = "1,%s,http://shop.example/1.jpg"
 def test_it_is_given_up_after_five_deaths(tree: Make, tmp_path: Path) -> None:
     workers = tree(
         "worker",
-        DJANGO_SETTINGS_MODULE="config.settings",
+        DJANGO_SETTINGS_MODULE="tests.support.crash_settings",
         SECRET_KEY="",
-        IMAGEPROC_CRASH_AT="ingest:before@poison=kill",
+        CRASH_AT="rows:before@poison=kill",
     ).start(12)
     file = tmp_path / "products.csv"
     file.write_text(f"S. No.,Product Name,Input Image Urls\n{ROW % 'poison'}\n")
