@@ -46,55 +46,59 @@ def ingest(request_id: UUID, stop: Callable[[], bool] = lambda: False) -> int:
 
     ``stop()`` tells that the worker is to end: the cursor stays, the hold is released.
     """
-    if not ProcessingRequest.objects.begin_ingest(request_id, settings.LEASE_SECONDS):
+    lease_id = ProcessingRequest.objects.begin_ingest(request_id, settings.LEASE_SECONDS)
+    if lease_id is None:
         return 0
     ProcessingRequest.objects.start(request_id)
     request = ProcessingRequest.objects.get(id=request_id)
     if request.ingest_attempts > MAX_INGEST_ATTEMPTS:
-        return _give_up(request_id, INGEST_DIED.sentence)
+        return _give_up(request_id, lease_id, INGEST_DIED.sentence)
     try:
-        written = _read_and_write(request, stop)
+        written = _read_and_write(request, lease_id, stop)
     except (FileNotFoundError, sheet.SheetChangedError):
-        return _give_up(request_id, completion.LOST_INPUT)
+        return _give_up(request_id, lease_id, completion.LOST_INPUT)
     except (store.StoreError, *AWAY) as error:
-        return _postpone(request_id, error)
-    if not ProcessingRequest.objects.finish_ingest(request_id):
-        ProcessingRequest.objects.pause_ingest(request_id, 0)
+        return _postpone(request_id, lease_id, error)
+    if not ProcessingRequest.objects.finish_ingest(request_id, lease_id):
+        ProcessingRequest.objects.pause_ingest(request_id, lease_id, 0)
     return written
 
 
-def _give_up(request_id: UUID, sentence: str) -> int:
+def _give_up(request_id: UUID, lease_id: UUID, sentence: str) -> int:
     log.error(
         "ingest given up: %s",
         sentence,
         extra={"request_id": str(request_id)},
     )
-    completion.fail(request_id, sentence)
+    completion.fail(request_id, lease_id, sentence)
     return 0
 
 
-def _postpone(request_id: UUID, error: Exception) -> int:
+def _postpone(request_id: UUID, lease_id: UUID, error: Exception) -> int:
     """Our own outage, which is no fault of the file: the attempt does not count."""
     log.warning("ingest postponed: %s", error, extra={"request_id": str(request_id)})
     pause = ProcessingRequest.objects.pause_ingest
-    Patience(OUTAGE_SECONDS)(lambda: pause(request_id, RETRY_SECONDS))
+    Patience(OUTAGE_SECONDS)(lambda: pause(request_id, lease_id, RETRY_SECONDS))
     return 0
 
 
-def _read_and_write(request: ProcessingRequest, stop: Callable[[], bool]) -> int:
+def _read_and_write(request: ProcessingRequest, lease_id: UUID, stop: Callable[[], bool]) -> int:
     form = sheet.SheetFormat.from_dict(request.sheet)
     with store.open_read(request.input_csv) as stream:
         rows = sheet.rows(stream, form, skip=request.ingested_products)
-        return _write_rows(request, rows, stop)
+        return _write_rows(request, lease_id, rows, stop)
 
 
 def _write_rows(
-    request: ProcessingRequest, rows: Iterator[sheet.Row], stop: Callable[[], bool]
+    request: ProcessingRequest,
+    lease_id: UUID,
+    rows: Iterator[sheet.Row],
+    stop: Callable[[], bool],
 ) -> int:
     first = cursor = request.ingested_products
     show_at = first + SHOW_AFTER
     for chunk in _chunks(rows):
-        if stop() or not _write_chunk(request.id, cursor, chunk):
+        if stop() or not _write_chunk(request.id, lease_id, cursor, chunk):
             break
         cursor += len(chunk)
         queue.ensure_pumps()
@@ -124,12 +128,16 @@ def _chunks(rows: Iterable[sheet.Row]) -> Iterator[list[sheet.Row]]:
         yield chunk
 
 
-def _write_chunk(request_id: UUID, cursor: int, chunk: Sequence[sheet.Row]) -> bool:
+def _write_chunk(request_id: UUID, lease_id: UUID, cursor: int, chunk: Sequence[sheet.Row]) -> bool:
     """One transaction: the cursor and the rows behind it. False when the cursor had moved."""
     products, images = _rows_of(request_id, cursor, chunk)
     with transaction.atomic():
         if not ProcessingRequest.objects.advance_ingest(
-            request_id, old=cursor, new=cursor + len(chunk), seconds=settings.LEASE_SECONDS
+            request_id,
+            lease_id,
+            old=cursor,
+            new=cursor + len(chunk),
+            seconds=settings.LEASE_SECONDS,
         ):
             return False
         insert_rows(Product, PRODUCT_FIELDS, products)

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
@@ -75,7 +75,7 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         )
 
     def free(self) -> RequestQuerySet:
-        """No control task (ingest, completion, cancellation) holds the request now."""
+        """No control task (ingest, completion, closing, erasing, retry) holds the request now."""
         return self.filter(Q(lease_until=None) | Q(lease_until__lt=Now()))
 
     def to_ingest(self) -> RequestQuerySet:
@@ -93,27 +93,46 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         due = Q(removed_at__lt=Now() - timedelta(seconds=REMAINS_SECONDS))
         return self.filter(due | Q(erased_at=None), removed_at__isnull=False)
 
-    def hold(self, request_id: UUID, seconds: float) -> bool:
-        """Take the request for one control task, unless another holds it."""
-        held = self.free().filter(id=request_id)
+    def hold(self, request_id: UUID, seconds: float) -> UUID | None:
+        """Lease the request to one control task. None where another task holds it."""
+        return self.filter(id=request_id)._lease(seconds)
+
+    def _lease(
+        self, seconds: float, **changes: models.F | models.expressions.Combinable
+    ) -> UUID | None:
+        """Lease the one request that this query set leaves. A row that another transaction has
+        locked counts as held: whoever waited for it would keep others from being served."""
+        lease_id = uuid4()
+        with transaction.atomic():
+            free = self.free().select_for_update(skip_locked=True, no_key=True)
+            leased = self.model.objects.filter(id__in=free.values("id")).update(
+                lease_id=lease_id, lease_until=Now() + timedelta(seconds=seconds), **changes
+            )
+        return lease_id if leased else None
+
+    def held(self, request_id: UUID, lease_id: UUID) -> RequestQuerySet:
+        """The request while this lease holds it; no row once another task has taken it over."""
+        return self.filter(id=request_id, lease_id=lease_id)
+
+    def extend(self, request_id: UUID, lease_id: UUID, seconds: float) -> bool:
+        """Renew the lease; also "not before", for the next try after an outage."""
+        held = self.held(request_id, lease_id)
         return held.update(lease_until=Now() + timedelta(seconds=seconds)) == 1
 
-    def extend(self, request_id: UUID, seconds: float) -> None:
-        """Go on holding the request; also "not before", for the next try after a fault."""
-        self.filter(id=request_id).update(lease_until=Now() + timedelta(seconds=seconds))
-
-    def holding(self, request_id: UUID, seconds: float, items: Iterable[Item]) -> Iterator[Item]:
-        """``items`` as they are, the request held on while they are being used up."""
+    def holding(
+        self, request_id: UUID, lease_id: UUID, seconds: float, items: Iterable[Item]
+    ) -> Iterator[Item]:
+        """``items`` unchanged; the lease is renewed while they are consumed."""
         extend_after = time.monotonic() + seconds / 3
         for item in items:
             if time.monotonic() > extend_after:
-                self.extend(request_id, seconds)
+                self.extend(request_id, lease_id, seconds)
                 extend_after = time.monotonic() + seconds / 3
             yield item
 
-    def release(self, request_id: UUID) -> None:
+    def release(self, request_id: UUID, lease_id: UUID) -> bool:
         """Hand the request to the next control task at once."""
-        self.filter(id=request_id).update(lease_until=None)
+        return self.held(request_id, lease_id).update(lease_id=None, lease_until=None) == 1
 
     def start(self, request_id: UUID) -> bool:
         """PENDING → PROCESSING: its images may be claimed as they are written."""
@@ -124,32 +143,43 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
             == 1
         )
 
-    def begin_ingest(self, request_id: UUID, seconds: float) -> bool:
-        """Hold the request for its ingest, the attempt counted before it is made."""
-        free = self.to_ingest().free().filter(id=request_id)
-        until = Now() + timedelta(seconds=seconds)
-        return free.update(lease_until=until, ingest_attempts=F("ingest_attempts") + 1) == 1
+    def begin_ingest(self, request_id: UUID, seconds: float) -> UUID | None:
+        """Lease the request to its ingest, the attempt counted before it is made."""
+        waiting = self.to_ingest().filter(id=request_id)
+        return waiting._lease(seconds, ingest_attempts=F("ingest_attempts") + 1)
 
-    def advance_ingest(self, request_id: UUID, *, old: int, new: int, seconds: float) -> bool:
+    def advance_ingest(
+        self, request_id: UUID, lease_id: UUID, *, old: int, new: int, seconds: float
+    ) -> bool:
         """Move the cursor of the ingest; False when another moved it, or the request ended.
 
-        What moves is not stuck: its attempts are counted from here again.
+        An ingest that moves is not stuck: its attempts are counted from here again.
         """
-        here = self.filter(id=request_id, status=RequestStatus.PROCESSING, ingested_products=old)
+        here = self.held(request_id, lease_id).filter(
+            status=RequestStatus.PROCESSING, ingested_products=old
+        )
         until = Now() + timedelta(seconds=seconds)
         return here.update(ingested_products=new, lease_until=until, ingest_attempts=1) == 1
 
-    def pause_ingest(self, request_id: UUID, seconds: float) -> None:
-        """An attempt that ended in good order before the file did: it does not count. The next one
-        comes in ``seconds``."""
-        self.filter(id=request_id, ingest_attempts__gt=0).update(
-            lease_until=Now() + timedelta(seconds=seconds),
-            ingest_attempts=F("ingest_attempts") - 1,
+    def pause_ingest(self, request_id: UUID, lease_id: UUID, seconds: float) -> bool:
+        """End an attempt that is no fault of the file: it does not count. The next one begins in
+        ``seconds``."""
+        held = self.held(request_id, lease_id).filter(ingest_attempts__gt=0)
+        return (
+            held.update(
+                lease_id=None,
+                lease_until=Now() + timedelta(seconds=seconds),
+                ingest_attempts=F("ingest_attempts") - 1,
+            )
+            == 1
         )
 
-    def finish_ingest(self, request_id: UUID) -> bool:
-        whole = self.filter(id=request_id, ingested_at=None, ingested_products=F("total_products"))
-        return whole.update(ingested_at=Now(), lease_until=None) == 1
+    def finish_ingest(self, request_id: UUID, lease_id: UUID) -> bool:
+        """Every row is written: end the ingest and release the request."""
+        whole = self.held(request_id, lease_id).filter(
+            ingested_at=None, ingested_products=F("total_products")
+        )
+        return whole.update(ingested_at=Now(), lease_id=None, lease_until=None) == 1
 
     def count_cancelled(self, request_id: UUID) -> bool:
         """Every image that is neither done nor failed is cancelled, written or not."""
@@ -286,7 +316,9 @@ class ProcessingRequest(models.Model):
 
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
-    # A control task (ingest, completion, cancellation) holds the request until then.
+    # The control task (ingest, completion, closing, erasing, retry) that holds the request, and
+    # until when: only the holder of the lease extends or releases it.
+    lease_id = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     ingested_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)

@@ -26,21 +26,22 @@ def complete(request_id: UUID) -> bool:
     transaction that changes the state.
     """
     settled = ProcessingRequest.objects.settled().filter(id=request_id)
-    if not settled.exists() or not ProcessingRequest.objects.hold(
-        request_id, settings.LEASE_SECONDS
-    ):
+    if not settled.exists():
+        return False
+    lease_id = ProcessingRequest.objects.hold(request_id, settings.LEASE_SECONDS)
+    if lease_id is None:
         return False
     # Settled and ``reopened`` as one look sees them: what is put back later shows in the latter.
     request = settled.first()
     if request is None:
-        ProcessingRequest.objects.release(request_id)
+        ProcessingRequest.objects.release(request_id, lease_id)
         return False
-    stored = _write_output(request)
+    stored = _write_output(request, lease_id)
     if stored is None:
-        return fail(request_id, LOST_INPUT)
+        return fail(request_id, lease_id, LOST_INPUT)
     if isinstance(stored, Fault):
         log.warning("completion postponed: %s", stored.detail)
-        ProcessingRequest.objects.extend(request_id, RETRY_SECONDS)
+        ProcessingRequest.objects.extend(request_id, lease_id, RETRY_SECONDS)
         return False
     with transaction.atomic():
         ended = ProcessingRequest.objects.settle(
@@ -48,34 +49,35 @@ def complete(request_id: UUID) -> bool:
         )
         if ended:
             webhooks.announce(request_id)
-    ProcessingRequest.objects.release(request_id)
+    ProcessingRequest.objects.release(request_id, lease_id)
     return ended
 
 
-def fail(request_id: UUID, message: str) -> bool:
-    """End a request that cannot go on. False where it had ended."""
+def fail(request_id: UUID, lease_id: UUID, message: str) -> bool:
+    """End a request that cannot go on, and release it. False where it had ended."""
     with transaction.atomic():
         ended = ProcessingRequest.objects.fail(request_id, message)
         if ended:
             webhooks.announce(request_id)
-    ProcessingRequest.objects.release(request_id)
+    ProcessingRequest.objects.release(request_id, lease_id)
     return ended
 
 
 def close_images(request_id: UUID) -> int:
     """End the open images of a request that ended before them, in batches. Images moved."""
-    if not ProcessingRequest.objects.hold(request_id, settings.LEASE_SECONDS):
+    lease_id = ProcessingRequest.objects.hold(request_id, settings.LEASE_SECONDS)
+    if lease_id is None:
         return 0
     moved = 0
     while batch := _cancel_batch(request_id):
         moved += batch
-        ProcessingRequest.objects.extend(request_id, settings.LEASE_SECONDS)
+        ProcessingRequest.objects.extend(request_id, lease_id, settings.LEASE_SECONDS)
     ProcessingRequest.objects.count_cancelled(request_id)
-    ProcessingRequest.objects.release(request_id)
+    ProcessingRequest.objects.release(request_id, lease_id)
     return moved
 
 
-def _write_output(request: ProcessingRequest) -> store.Stored | Fault | None:
+def _write_output(request: ProcessingRequest, lease_id: UUID) -> store.Stored | Fault | None:
     """None where the input is gone from the storage for good."""
     try:
         chunks = report.output_csv(request)
@@ -83,7 +85,7 @@ def _write_output(request: ProcessingRequest) -> store.Stored | Fault | None:
         return None
     except store.StoreError as error:
         return error.fault
-    held = ProcessingRequest.objects.holding(request.id, settings.LEASE_SECONDS, chunks)
+    held = ProcessingRequest.objects.holding(request.id, lease_id, settings.LEASE_SECONDS, chunks)
     return store.put_stream(names.output_key(request.id, request.reopened), held, "text/csv")
 
 

@@ -27,41 +27,45 @@ BATCH = 2000
 def erase(request_id: UUID) -> bool:
     """Delete the objects and rows of a removed request. Whether nothing at all is left."""
     removed = ProcessingRequest.objects.to_erase().filter(id=request_id)
-    if not removed.exists() or not ProcessingRequest.objects.hold(request_id, HOLD_SECONDS):
+    if not removed.exists():
+        return False
+    lease_id = ProcessingRequest.objects.hold(request_id, HOLD_SECONDS)
+    if lease_id is None:
         return False
     request = ProcessingRequest.objects.get(id=request_id)
     try:
-        _delete_objects(request_id)
+        _delete_objects(request_id, lease_id)
     except store.StoreError as error:
         log.warning("removal postponed: %s", error.fault.detail)
-        ProcessingRequest.objects.extend(request_id, RETRY_SECONDS)
+        ProcessingRequest.objects.extend(request_id, lease_id, RETRY_SECONDS)
         return False
-    _delete_rows(request)
+    _delete_rows(request, lease_id)
     if request.erased_at is not None:
         request.delete()
         return True
-    ProcessingRequest.objects.filter(id=request_id).update(erased_at=Now(), lease_until=None)
+    held = ProcessingRequest.objects.held(request_id, lease_id)
+    held.update(erased_at=Now(), lease_id=None, lease_until=None)
     return False
 
 
-def _delete_objects(request_id: UUID) -> None:
+def _delete_objects(request_id: UUID, lease_id: UUID) -> None:
     keys = (key for key, _ in store.list_keys(names.request_prefix(request_id)))
-    store.delete_many(ProcessingRequest.objects.holding(request_id, HOLD_SECONDS, keys))
+    store.delete_many(ProcessingRequest.objects.holding(request_id, lease_id, HOLD_SECONDS, keys))
 
 
-def _delete_rows(request: ProcessingRequest) -> None:
+def _delete_rows(request: ProcessingRequest, lease_id: UUID) -> None:
     """Images before their products; each batch a transaction of its own."""
     request.deliveries.all().delete()
-    _delete_batches(request.id, ProductImage.objects.in_file_order(request.id), "id")
+    _delete_batches(request.id, lease_id, ProductImage.objects.in_file_order(request.id), "id")
     products = Product.objects.filter(request=request).order_by("row_number")
-    _delete_batches(request.id, products, "row_number")
+    _delete_batches(request.id, lease_id, products, "row_number")
     request.tallies.all().delete()
 
 
 def _delete_batches(
-    request_id: UUID, rows: QuerySet[ProductImage] | QuerySet[Product], key: str
+    request_id: UUID, lease_id: UUID, rows: QuerySet[ProductImage] | QuerySet[Product], key: str
 ) -> None:
     """``rows`` are in the order of ``key``."""
     while keys := list(rows.values_list(key, flat=True)[:BATCH]):
         rows.filter(**{f"{key}__lte": keys[-1]}).delete()
-        ProcessingRequest.objects.extend(request_id, HOLD_SECONDS)
+        ProcessingRequest.objects.extend(request_id, lease_id, HOLD_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -153,7 +154,7 @@ def test_an_output_written_before_a_retry_does_not_end_the_request(
     record([build.done(first), Failed(second, NOT_FOUND)])
     OrmQ.objects.all().delete()
 
-    def retry_meanwhile(of: ProcessingRequest) -> store.Stored:
+    def retry_meanwhile(of: ProcessingRequest, _: UUID) -> store.Stored:
         operations.retry(of.id)
         record([build.done(job) for job in claim()])
         return store.Stored("out", 1, "ab")
@@ -161,7 +162,7 @@ def test_an_output_written_before_a_retry_does_not_end_the_request(
     monkeypatch.setattr(completion, "_write_output", retry_meanwhile)
     assert not completion.complete(request.id)
     assert facts(request)[:3] == ("PROCESSING", 2, 0)
-    monkeypatch.setattr(completion, "_write_output", lambda of: store.Stored("out", 1, "ab"))
+    monkeypatch.setattr(completion, "_write_output", lambda *_: store.Stored("out", 1, "ab"))
     assert completion.complete(request.id)
     assert facts(request)[:3] == ("COMPLETED", 2, 0)
 
