@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Iterator
 from itertools import islice
 
+from imageproc.images.compress import boxes
+
 # The magic numbers of what we read; ISO base media files (HEIC, AVIF) are told by their brands.
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -170,27 +172,13 @@ def _tiff_whole(data: bytes) -> bool:
     return bool(at + 2 + 12 * entries <= len(data))
 
 
-def _boxes_whole(data: bytes) -> bool:
-    at = 0
-    while at + 8 <= len(data):
-        (size,) = struct.unpack_from(">I", data, at)
-        if size == 1 and at + 16 <= len(data):
-            (size,) = struct.unpack_from(">Q", data, at + 8)
-        if size == 0:
-            return True
-        if size < 8:
-            return False
-        at += size
-    return at == len(data)
-
-
 def _bmp_whole(data: bytes) -> bool:
     return int.from_bytes(data[2:6], "little") <= len(data)
 
 
 _WHOLE = {
     "jpeg": _jpeg_whole, "png": _png_whole, "gif": _gif_whole, "webp": _webp_whole,
-    "tiff": _tiff_whole, "avif": _boxes_whole, "heic": _boxes_whole, "bmp": _bmp_whole,
+    "tiff": _tiff_whole, "avif": boxes.is_whole, "heic": boxes.is_whole, "bmp": _bmp_whole,
 }  # fmt: skip
 
 

@@ -7,15 +7,12 @@ baseline JPEG never stands in memory whole.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import ImageCms
-
-from imageproc.images.compress.engine import vips
+from imageproc.images.compress.colour import is_plain, to_srgb
 from imageproc.images.compress.identify import Source
-from imageproc.images.compress.load import load, load_shrunk, orientation_of, profile_of
+from imageproc.images.compress.load import load, load_shrunk, orientation_of
 from imageproc.images.recipe import Recipe
 
 # EXIF orientations that exchange width and height (CIPA DC-008, tag 0x0112).
@@ -48,9 +45,9 @@ def decode(source: Source, recipe: Recipe) -> Picture:
     if turn > 1:
         # Turning reads in another order than the decoder writes.
         image = image.copy_memory().autorot()
-    plain = _is_plain(pixels)
+    plain = is_plain(pixels, source.numbers)
     if not plain:
-        image = _to_srgb(image)
+        image = to_srgb(image, source.numbers)
     if image.hasalpha() and recipe.format == "jpeg":
         image, plain = image.flatten(background=recipe.background_rgb), False
     return Picture(image, *upright, as_is=plain and turn <= 1 and target == upright)
@@ -72,41 +69,3 @@ def _resize(image: Any, target: tuple[int, int]) -> Any:
         return image.resize(horizontal, vscale=vertical, kernel="lanczos3")
     small = image.premultiply().resize(horizontal, vscale=vertical, kernel="lanczos3")
     return small.unpremultiply().cast(image.format)
-
-
-def _is_plain(image: Any) -> bool:
-    """Three or four 8-bit channels that mean sRGB."""
-    colours = image.interpretation == "srgb" and image.format == "uchar"
-    return colours and (not profile_of(image) or _says_srgb(profile_of(image)))
-
-
-def _says_srgb(profile: bytes) -> bool:
-    """Does the profile call itself sRGB (in ASCII, version 2, or UTF-16, version 4)?"""
-    try:
-        name = ImageCms.getProfileName(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
-    except (ImageCms.PyCMSError, OSError):
-        return False
-    return name.lstrip().startswith("sRGB")
-
-
-def _to_srgb(image: Any) -> Any:
-    """8-bit sRGB. An embedded profile decides; a broken one, or one for other channels, is passed
-    over. CMYK without a profile gets libvips' built-in one."""
-    profile = profile_of(image)
-    if profile and not (image.interpretation == "srgb" and _says_srgb(profile)):
-        fallback = "cmyk" if image.interpretation == "cmyk" else "srgb"
-        image = _through_profile(image, fallback)
-    elif image.interpretation == "cmyk":
-        image = image.icc_transform("srgb", input_profile="cmyk", intent="perceptual")
-    if image.interpretation != "srgb" or image.format != "uchar":
-        image = image.colourspace("srgb")
-    return image if image.format == "uchar" else image.cast("uchar")
-
-
-def _through_profile(image: Any, fallback: str) -> Any:
-    try:
-        return image.icc_transform(
-            "srgb", embedded=True, input_profile=fallback, intent="perceptual"
-        )
-    except vips().Error:
-        return image

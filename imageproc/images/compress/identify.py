@@ -14,7 +14,8 @@ from PIL import Image
 
 from imageproc import faults
 from imageproc.faults import Fault
-from imageproc.images.compress import anatomy
+from imageproc.images.compress import anatomy, heif, png
+from imageproc.images.compress.numbers import Numbers
 
 # The segments of a JPEG that may say something of its colours, or of which side is up.
 _TELLING = {"APP1", "APP2", "APP14"}
@@ -53,8 +54,10 @@ class Source:
     width: int
     height: int
     held_bytes: int
-    # Pillow's (BMP, rare TIFF) or pillow-heif's (HEIC) open file, where they decode; else None.
+    # The open file where its reader is not libvips: Pillow's (BMP, rare TIFF) or a Heif.
     opened: Any = None
+    # The colours that the file states in numbers.
+    numbers: Numbers | None = None
     # A colour JPEG without EXIF, colour profile or Adobe's marker: its pixels are upright sRGB.
     bare: bool = False
 
@@ -93,12 +96,10 @@ def _open(kind: str, data: bytes) -> Any:
     """The header, read by Pillow or pillow-heif. They promise no set of exceptions for hostile
     bytes (struct.error, KeyError, OverflowError have all been seen), so all are answers here."""
     try:
-        if kind == "heic":
-            import pillow_heif
-
-            opened: Any = pillow_heif.open_heif(io.BytesIO(data))
-        else:
-            opened = Image.open(io.BytesIO(data), formats=[kind.upper()])
+        opened: Any = heif.opened(data, kind) if kind in ("avif", "heic") else None
+        if opened is None and kind == "heic":
+            return faults.FORMAT_UNSUPPORTED.because("a film without a still picture")
+        opened = opened or Image.open(io.BytesIO(data), formats=[kind.upper()])
         return opened if min(opened.size) > 0 else faults.IMAGE_CORRUPT.because("no pixels")
     except Image.DecompressionBombError as error:
         return faults.TOO_MANY_PIXELS.because(str(error))
@@ -120,12 +121,13 @@ def _within(kind: str, data: bytes, opened: Any, budget: Budget) -> Source | Fau
     if held > budget.max_held_bytes:
         return faults.TOO_COMPLEX.because(f"needs {held} bytes to open")
     itself = opened if _opens_itself(kind, opened) else None
-    return Source(kind, data, width, height, held, itself, bare=_is_bare(kind, opened))
+    numbers = png.stated_colours(data) if kind == "png" else getattr(opened, "numbers", None)
+    return Source(kind, data, width, height, held, itself, numbers, _is_bare(kind, opened))
 
 
 def _opens_itself(kind: str, opened: Any) -> bool:
     """libvips has no reader for these, or (YCbCr in a TIFF) reads the colours wrong."""
-    return kind in ("bmp", "heic") or (kind == "tiff" and opened.mode == "YCbCr")
+    return kind in ("bmp", "avif", "heic") or (kind == "tiff" and opened.mode == "YCbCr")
 
 
 def _is_bare(kind: str, opened: Any) -> bool:
@@ -144,7 +146,8 @@ def _held_per_pixel(kind: str, data: bytes, opened: Any, scans: int) -> float:
         return 1.5 * channels * depth / 8 if interlaced else streamed
     if kind == "tiff":
         return _tiff_held_per_pixel(opened)
-    return {"webp": 8.3, "gif": 5.0, "avif": 15.5, "heic": 6.0, "bmp": 7.5}[kind]
+    held = {"webp": 8.3, "gif": 5.0, "avif": 15.5, "heic": 6.0, "bmp": 7.5}[kind]
+    return held * opened.decoded_share if isinstance(opened, heif.Heif) else held
 
 
 def _tiff_held_per_pixel(opened: Any) -> float:

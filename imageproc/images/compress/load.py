@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from imageproc import faults
+from imageproc.images.compress import heif
 from imageproc.images.compress.engine import call, vips
 from imageproc.images.compress.identify import RefusedError, Source
 
@@ -15,7 +16,6 @@ _LOADERS = {
     "webp": "webpload_source",
     "gif": "gifload_source",
     "tiff": "tiffload_source",
-    "avif": "heifload_source",
 }
 PROFILE = "icc-profile-data"
 ORIENTATION = "orientation"
@@ -26,8 +26,10 @@ _AT_ONCE = 4_000_000
 def load(source: Source, shrink: int = 1) -> Any:
     """``fail_on`` warning: a decoder that had to guess (a cut-off or broken scan painted grey) has
     failed. Its error text is not used: libvips keeps one for all threads."""
+    if isinstance(source.opened, heif.Heif):
+        return _load_heif(source.opened)
     if source.opened is not None:
-        return _load_heic(source) if source.kind == "heic" else _load_by_pillow(source)
+        return _load_by_pillow(source)
     options: dict[str, Any] = {"access": "sequential", "fail_on": "warning"}
     if shrink > 1:
         options["shrink"] = shrink
@@ -90,21 +92,18 @@ def _load_by_pillow(source: Source) -> Any:
     return _from_bytes(pixels, source.width, source.height, len(mode))
 
 
-def _load_heic(source: Source) -> Any:
-    """pillow-heif decodes, already upright (the container's irot and imir); rows may be padded."""
+def _load_heif(picture: heif.Heif) -> Any:
     try:
-        heif = source.opened
-        pixels, bands, stride = heif.data, len(heif.mode), heif.stride
-        profile = heif.info.get("icc_profile")
+        image, profile = heif.load(picture)
+    except vips().Error:
+        raise
     except Exception as error:
         raise RefusedError(
             faults.IMAGE_CORRUPT.because(f"{type(error).__name__}: {error}")
         ) from error
-    if bands not in (1, 3, 4) or ";" in heif.mode:
-        raise RefusedError(faults.FORMAT_UNSUPPORTED.because(f"mode {heif.mode}"))
-    image = _from_bytes(pixels, stride // bands, source.height, bands)
-    image = image.crop(0, 0, source.width, source.height)
-    return _with(image, vips().GValue.blob_type, PROFILE, profile) if profile else image
+    if profile:
+        image = with_field(image, vips().GValue.blob_type, PROFILE, profile)
+    return image
 
 
 def _from_bytes(pixels: Any, width: int, height: int, bands: int) -> Any:
@@ -117,11 +116,11 @@ def _with_metadata(image: Any, header: Any) -> Any:
     """What of it decides about pixels: the colour profile, and which side is up."""
     for name in (PROFILE, ORIENTATION):
         if kind := header.get_typeof(name):
-            image = _with(image, kind, name, header.get(name))
+            image = with_field(image, kind, name, header.get(name))
     return image
 
 
-def _with(image: Any, kind: int, name: str, value: Any) -> Any:
+def with_field(image: Any, kind: int, name: str, value: Any) -> Any:
     own = image.copy()
     own.set_type(kind, name, value)
     return own
