@@ -96,10 +96,12 @@ def _open(kind: str, data: bytes) -> Any:
     """The header, read by Pillow or pillow-heif. They promise no set of exceptions for hostile
     bytes (struct.error, KeyError, OverflowError have all been seen), so all are answers here."""
     try:
-        opened: Any = heif.opened(data, kind) if kind in ("avif", "heic") else None
-        if opened is None and kind == "heic":
+        if kind in ("avif", "heic"):
+            opened: Any = heif.opened(data, kind)
+        else:
+            opened = Image.open(io.BytesIO(data), formats=[kind.upper()])
+        if opened is None:
             return faults.FORMAT_UNSUPPORTED.because("a film without a still picture")
-        opened = opened or Image.open(io.BytesIO(data), formats=[kind.upper()])
         return opened if min(opened.size) > 0 else faults.IMAGE_CORRUPT.because("no pixels")
     except Image.DecompressionBombError as error:
         return faults.TOO_MANY_PIXELS.because(str(error))
