@@ -140,6 +140,36 @@ INGEST_DIED = _permanent(
     "Reading this file stopped the worker five times.",
     "Save it again as CSV, or upload it in smaller parts.",
 )
+# A request as a whole.
+INPUT_LOST = _permanent(
+    "input_lost", "The uploaded file is no longer on the storage.", "Upload it again."
+)
+INPUT_CHANGED = _permanent(
+    "input_changed", "The stored file is not the one that was uploaded.", "Upload it again."
+)
+INPUT_UNREADABLE = _permanent(
+    "input_unreadable",
+    "The stored file cannot be read again as it was when it was accepted.",
+    "Save it again as CSV and upload it.",
+)
+COMPLETION_DIED = _permanent(
+    "completion_died",
+    "Writing the output file stopped the worker five times.",
+    "The images that are done can still be downloaded; upload the rest in smaller parts.",
+)
+CLOSING_DIED = _permanent(
+    "closing_died", "Ending the open images of this request stopped the worker five times."
+)
+REMOVAL_DIED = _permanent(
+    "removal_died",
+    "Removing this request stopped the worker five times.",
+    "Some of its files may be left on the storage.",
+)
+DELIVERY_DIED = _permanent(
+    "delivery_died",
+    "Sending this webhook stopped the worker again and again.",
+    "Send it again once the cause is mended.",
+)
 INTERNAL = _transient("internal", "Something went wrong on our side.")
 
 CATALOGUE: dict[str, Fault] = {

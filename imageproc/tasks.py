@@ -8,6 +8,7 @@ from uuid import UUID
 from imageproc.images import pump as pumping
 from imageproc.images import sweep as sweeping
 from imageproc.intake import ingest as ingestion
+from imageproc.intake import pending
 from imageproc.requests import completion, removal, webhooks
 from imageproc.workers import stop_requested
 
@@ -35,6 +36,11 @@ def close_images(request_id: str) -> int:
 def erase(request_id: str) -> bool:
     """Delete what a removed request leaves behind. Whether nothing is left."""
     return removal.erase(UUID(request_id))
+
+
+def discard_upload(upload_id: str) -> bool:
+    """Delete the file of an upload that never became a request. Whether it is gone."""
+    return pending.discard(UUID(upload_id))
 
 
 def deliver(delivery_id: str) -> bool:

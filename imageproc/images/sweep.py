@@ -20,6 +20,7 @@ from imageproc.models import (
     ClusterHeartbeat,
     ImageStatus,
     MinuteTally,
+    PendingUpload,
     ProcessingRequest,
     ProductImage,
     WebhookDelivery,
@@ -132,6 +133,7 @@ def put_back_control_tasks() -> int:
         + _enqueue(queue.enqueue_complete, requests.settled())
         + _enqueue(queue.enqueue_close, requests.to_close())
         + _enqueue(queue.enqueue_erase, requests.to_erase())
+        + _enqueue(queue.enqueue_discard, PendingUpload.objects.to_discard())
         + _enqueue(queue.enqueue_delivery, WebhookDelivery.objects.due())
     )
 

@@ -20,12 +20,14 @@ from imageproc.faults import Fault
 from imageproc.images import names, store
 from imageproc.images.fetch import Policy, check
 from imageproc.images.recipe import PRESETS, Recipe
-from imageproc.models import Priority, ProcessingRequest, Switch
+from imageproc.intake import pending
+from imageproc.models import PendingUpload, Priority, ProcessingRequest, Switch
 from imageproc.models.ids import uuid7
 from imageproc.workers import queue
 
 READ_BYTES = 1 << 16
 RETRY_SECONDS = 30
+SLOW = "Storing the file took so long that it was given up. Upload it again."
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 
 
@@ -101,14 +103,15 @@ def accept(upload: Upload) -> ProcessingRequest:
     _check_webhook(upload.options)
     checked = inspect(upload.file)
     request_id = uuid7()
-    key = _keep(request_id, upload.file)
+    PendingUpload.objects.create(id=request_id)
     try:
-        return _create(upload, digest, request_id, key, checked)
+        kept = _keep(request_id, upload.file)
+        return _create(upload, digest, request_id, kept, checked)
     except Refused:
-        store.delete_many([key])
+        pending.discard(request_id)
         raise
     except IntegrityError:
-        store.delete_many([key])
+        pending.discard(request_id)
         if earlier := _replay(upload, digest):
             return earlier
         raise
@@ -208,16 +211,16 @@ def _check_webhook(options: Options) -> None:
         raise Refused(400, "webhook_url_refused", f"The webhook's address: {fault.sentence}")
 
 
-def _keep(request_id: UUID, file: IO[bytes]) -> str:
+def _keep(request_id: UUID, file: IO[bytes]) -> store.Stored:
     file.seek(0)
     stored = store.put_stream(names.input_key(request_id), _chunks(file), "text/csv")
     if isinstance(stored, Fault):
         raise Refused(503, stored.code, stored.message, retry_after=RETRY_SECONDS)
-    return stored.key
+    return stored
 
 
 def _create(
-    upload: Upload, digest: str, request_id: UUID, key: str, checked: sheet.Sheet
+    upload: Upload, digest: str, request_id: UUID, kept: store.Stored, checked: sheet.Sheet
 ) -> ProcessingRequest:
     options = upload.options
     assert checked.format is not None  # inspect() refuses a sheet without one
@@ -228,7 +231,9 @@ def _create(
             id=request_id,
             owner_id=upload.owner_id,
             file_name=upload.file_name[:255],
-            input_csv=key,
+            input_csv=kept.key,
+            input_size=kept.size,
+            input_sha256=kept.sha256,
             sheet=checked.format.to_dict(),
             priority=options.priority,
             recipe=asdict(options.recipe()),
@@ -240,6 +245,8 @@ def _create(
             idempotency_key=upload.idempotency_key,
             idempotency_digest=digest,
         )
+        if not PendingUpload.objects.accept(request_id):
+            raise Refused(503, "upload_too_slow", SLOW, retry_after=RETRY_SECONDS)
         queue.enqueue_ingest(request_id)
     return request
 

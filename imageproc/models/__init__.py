@@ -8,6 +8,7 @@ from imageproc.models.product import Product
 from imageproc.models.request import Priority, ProcessingRequest, RequestStatus
 from imageproc.models.switch import Switch
 from imageproc.models.tally import FailureTally
+from imageproc.models.upload import PendingUpload
 from imageproc.models.webhook import (
     DeliveryStatus,
     WebhookAttempt,
@@ -23,6 +24,7 @@ __all__ = [
     "ImageStatus",
     "MinuteTally",
     "Moved",
+    "PendingUpload",
     "Priority",
     "ProcessingRequest",
     "Product",

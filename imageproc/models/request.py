@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from imageproc.models.ids import uuid7
 from imageproc.models.statement import Given, Statement
-
-Item = TypeVar("Item")
 
 
 class RequestStatus(models.TextChoices):
@@ -27,8 +24,8 @@ class RequestStatus(models.TextChoices):
     CANCELLED = "CANCELLED"
 
 
-# An ingest that stopped its worker this often, at the same place, is not tried again.
-MAX_INGEST_ATTEMPTS = 5
+# A control task that stopped its worker so often, without getting on, is not tried again.
+MAX_TASK_ATTEMPTS = 5
 # Longer than a worker can have an image in hand.
 REMAINS_SECONDS = 600
 FINAL = (RequestStatus.COMPLETED, RequestStatus.FAILED, RequestStatus.CANCELLED)
@@ -60,12 +57,12 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         """(open requests, images of theirs that are not final) of an owner, removed ones too as
         long as they are not stopped."""
         done = F("completed_images") + F("failed_images") + F("cancelled_images")
-        told = (
+        found = (
             self.open()
             .filter(owner_id=owner_id)
             .aggregate(requests=models.Count("id"), images=models.Sum(F("total_images") - done))
         )
-        return told["requests"], told["images"] or 0
+        return found["requests"], found["images"] or 0
 
     def settled(self) -> RequestQuerySet:
         """PROCESSING with every image in a final state: ready for the output CSV."""
@@ -75,7 +72,7 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         )
 
     def free(self) -> RequestQuerySet:
-        """No control task (ingest, completion, closing, erasing, retry) holds the request now."""
+        """No control task (ingest, completion, closing, erasing) holds the request now."""
         return self.filter(Q(lease_until=None) | Q(lease_until__lt=Now()))
 
     def to_ingest(self) -> RequestQuerySet:
@@ -83,7 +80,7 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         return self.open().filter(ingested_at=None)
 
     def to_close(self) -> RequestQuerySet:
-        """Ended before its images: some have not heard of it."""
+        """Cancelled or failed while some of its images were still open."""
         done = F("completed_images") + F("failed_images") + F("cancelled_images")
         return self.kept().filter(status__in=FINAL, total_images__gt=done)
 
@@ -91,48 +88,60 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         """Removed, and not yet erased. The request's own row goes last, REMAINS_SECONDS later:
         a worker that had an image in hand may have stored it after the objects were deleted."""
         due = Q(removed_at__lt=Now() - timedelta(seconds=REMAINS_SECONDS))
-        return self.filter(due | Q(erased_at=None), removed_at__isnull=False)
+        return self.filter(
+            due | Q(erased_at=None),
+            removed_at__isnull=False,
+            task_attempts__lte=MAX_TASK_ATTEMPTS,
+        )
+
+    def begin(self, request_id: UUID, seconds: float) -> UUID | None:
+        """Take a request of this query set for one control task, the attempt counted before it is
+        made. The id of the lease; None where another task holds the request."""
+        return self._take(request_id, seconds, task_attempts=F("task_attempts") + 1)
 
     def hold(self, request_id: UUID, seconds: float) -> UUID | None:
-        """Lease the request to one control task. None where another task holds it."""
-        return self.filter(id=request_id)._lease(seconds)
+        """Keep control tasks away from a request for a while; counts no attempt."""
+        return self._take(request_id, seconds)
 
-    def _lease(
-        self, seconds: float, **changes: models.F | models.expressions.Combinable
-    ) -> UUID | None:
-        """Lease the one request that this query set leaves. A row that another transaction has
-        locked counts as held: whoever waited for it would keep others from being served."""
+    def _take(self, request_id: UUID, seconds: float, **fields: Combinable) -> UUID | None:
+        """A row that another transaction has locked counts as held: a task that waited for it would
+        keep other requests from being served."""
         lease_id = uuid4()
         with transaction.atomic():
-            free = self.free().select_for_update(skip_locked=True, no_key=True)
-            leased = self.model.objects.filter(id__in=free.values("id")).update(
-                lease_id=lease_id, lease_until=Now() + timedelta(seconds=seconds), **changes
+            free = self.free().filter(id=request_id)
+            locked = free.select_for_update(skip_locked=True, no_key=True)
+            taken = self.model.objects.filter(id__in=locked.values("id")).update(
+                lease_id=lease_id, lease_until=Now() + timedelta(seconds=seconds), **fields
             )
-        return lease_id if leased else None
-
-    def held(self, request_id: UUID, lease_id: UUID) -> RequestQuerySet:
-        """The request while this lease holds it; no row once another task has taken it over."""
-        return self.filter(id=request_id, lease_id=lease_id)
+        return lease_id if taken else None
 
     def extend(self, request_id: UUID, lease_id: UUID, seconds: float) -> bool:
-        """Renew the lease; also "not before", for the next try after an outage."""
-        held = self.held(request_id, lease_id)
-        return held.update(lease_until=Now() + timedelta(seconds=seconds)) == 1
+        """Hold on to the request. False where the lease ran out and another task has it now."""
+        until = Now() + timedelta(seconds=seconds)
+        return self.held(request_id, lease_id).update(lease_until=until) == 1
 
-    def holding(
-        self, request_id: UUID, lease_id: UUID, seconds: float, items: Iterable[Item]
-    ) -> Iterator[Item]:
-        """``items`` unchanged; the lease is renewed while they are consumed."""
-        extend_after = time.monotonic() + seconds / 3
-        for item in items:
-            if time.monotonic() > extend_after:
-                self.extend(request_id, lease_id, seconds)
-                extend_after = time.monotonic() + seconds / 3
-            yield item
+    def advance(self, request_id: UUID, lease_id: UUID, seconds: float) -> bool:
+        """Hold on to the request after a step that nobody has to repeat: a task that gets on is
+        not stuck, so its attempts are counted from here again."""
+        until = Now() + timedelta(seconds=seconds)
+        return self.held(request_id, lease_id).update(lease_until=until, task_attempts=1) == 1
+
+    def postpone(self, request_id: UUID, lease_id: UUID, seconds: float) -> bool:
+        """Give up the lease after an attempt that could not go on for no fault of the request: it
+        does not count. The next one comes in ``seconds``."""
+        held = self.held(request_id, lease_id).filter(task_attempts__gt=0)
+        until = Now() + timedelta(seconds=seconds)
+        attempts = F("task_attempts") - 1
+        return held.update(lease_id=None, lease_until=until, task_attempts=attempts) == 1
 
     def release(self, request_id: UUID, lease_id: UUID) -> bool:
-        """Hand the request to the next control task at once."""
-        return self.held(request_id, lease_id).update(lease_id=None, lease_until=None) == 1
+        """Give up the lease when the task has come to its end."""
+        held = self.held(request_id, lease_id)
+        return held.update(lease_id=None, lease_until=None, task_attempts=0) == 1
+
+    def held(self, request_id: UUID, lease_id: UUID) -> RequestQuerySet:
+        """The fence: whose lease ran out changes nothing once another task has the request."""
+        return self.filter(id=request_id, lease_id=lease_id)
 
     def start(self, request_id: UUID) -> bool:
         """PENDING → PROCESSING: its images may be claimed as they are written."""
@@ -143,48 +152,30 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
             == 1
         )
 
-    def begin_ingest(self, request_id: UUID, seconds: float) -> UUID | None:
-        """Lease the request to its ingest, the attempt counted before it is made."""
-        waiting = self.to_ingest().filter(id=request_id)
-        return waiting._lease(seconds, ingest_attempts=F("ingest_attempts") + 1)
-
     def advance_ingest(
         self, request_id: UUID, lease_id: UUID, *, old: int, new: int, seconds: float
     ) -> bool:
-        """Move the cursor of the ingest; False when another moved it, or the request ended.
-
-        An ingest that moves is not stuck: its attempts are counted from here again.
-        """
-        here = self.held(request_id, lease_id).filter(
-            status=RequestStatus.PROCESSING, ingested_products=old
-        )
+        """Move the cursor of the ingest, and ``advance``. False where the lease was lost, another
+        moved the cursor, or the request ended."""
+        held = self.held(request_id, lease_id)
+        here = held.filter(status=RequestStatus.PROCESSING, ingested_products=old)
         until = Now() + timedelta(seconds=seconds)
-        return here.update(ingested_products=new, lease_until=until, ingest_attempts=1) == 1
-
-    def pause_ingest(self, request_id: UUID, lease_id: UUID, seconds: float) -> bool:
-        """End an attempt that is no fault of the file: it does not count. The next one begins in
-        ``seconds``."""
-        held = self.held(request_id, lease_id).filter(ingest_attempts__gt=0)
-        return (
-            held.update(
-                lease_id=None,
-                lease_until=Now() + timedelta(seconds=seconds),
-                ingest_attempts=F("ingest_attempts") - 1,
-            )
-            == 1
-        )
+        return here.update(ingested_products=new, lease_until=until, task_attempts=1) == 1
 
     def finish_ingest(self, request_id: UUID, lease_id: UUID) -> bool:
-        """Every row is written: end the ingest and release the request."""
-        whole = self.held(request_id, lease_id).filter(
-            ingested_at=None, ingested_products=F("total_products")
-        )
-        return whole.update(ingested_at=Now(), lease_id=None, lease_until=None) == 1
+        """Every row is written. False where some are missing."""
+        held = self.held(request_id, lease_id)
+        whole = held.filter(ingested_at=None, ingested_products=F("total_products"))
+        ended = whole.update(ingested_at=Now(), lease_id=None, lease_until=None, task_attempts=0)
+        return ended == 1
 
-    def count_cancelled(self, request_id: UUID) -> bool:
-        """Every image that is neither done nor failed is cancelled, written or not."""
+    def count_cancelled(self, request_id: UUID, message: str = "") -> bool:
+        """Every image that is neither done nor failed is cancelled, written or not. ``message``:
+        why some of them may not look it."""
         cancelled = F("total_images") - F("completed_images") - F("failed_images")
-        return self.to_close().filter(id=request_id).update(cancelled_images=cancelled) == 1
+        fields: dict[str, Any] = {"error_message": message} if message else {}
+        closing = self.to_close().filter(id=request_id)
+        return closing.update(cancelled_images=cancelled, **fields) == 1
 
     def settle(self, request_id: UUID, *, output_csv: str, reopened: int) -> bool:
         """PROCESSING → COMPLETED, or FAILED when no image succeeded; only once, only settled.
@@ -287,6 +278,10 @@ class ProcessingRequest(models.Model):
     # Storage keys. The output's is "" until it was written whole.
     input_csv = models.CharField(max_length=512)
     output_csv = models.CharField(max_length=512, blank=True)
+    # What was uploaded, in bytes and lower-case hex: a stored file that is not this one is a loss.
+    # None and "" on requests from before this was kept.
+    input_size = models.PositiveBigIntegerField(null=True, blank=True)
+    input_sha256 = models.CharField(max_length=64, blank=True, db_default="")
     # imageproc.sheet.SheetFormat as a dict: how to read the input again and write it back.
     sheet = models.JSONField(default=dict)
     status = models.CharField(max_length=10, choices=RequestStatus, default=RequestStatus.PENDING)
@@ -298,8 +293,8 @@ class ProcessingRequest(models.Model):
     total_products = models.PositiveIntegerField()
     total_images = models.PositiveIntegerField()
     ingested_products = models.PositiveIntegerField(default=0)
-    # Attempts at the chunk behind the cursor, the present one included.
-    ingest_attempts = models.PositiveSmallIntegerField(default=0)
+    # Attempts at the control task that is due, since it last got on; the present one included.
+    task_attempts = models.PositiveSmallIntegerField(default=0, db_column="ingest_attempts")
     completed_images = models.PositiveIntegerField(default=0)
     failed_images = models.PositiveIntegerField(default=0)
     cancelled_images = models.PositiveIntegerField(default=0)
@@ -316,8 +311,8 @@ class ProcessingRequest(models.Model):
 
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
-    # The control task (ingest, completion, closing, erasing, retry) that holds the request, and
-    # until when: only the holder of the lease extends or releases it.
+    # A control task (ingest, completion, closing, erasing) holds the request until then; without
+    # a lease_id, none is begun before then.
     lease_id = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     ingested_at = models.DateTimeField(null=True, blank=True)

@@ -8,15 +8,17 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from imageproc.faults import Fault
+from imageproc import sheet
+from imageproc.faults import CLOSING_DIED, COMPLETION_DIED, INPUT_UNREADABLE, Fault
 from imageproc.images import names, store
 from imageproc.models import ProcessingRequest, ProductImage
+from imageproc.models.request import MAX_TASK_ATTEMPTS
 from imageproc.requests import report, webhooks
+from imageproc.requests.hold import Hold
+from imageproc.requests.stored_input import InputLostError
 
 log = logging.getLogger(__name__)
-RETRY_SECONDS = 10
 CANCEL_BATCH = 2000
-LOST_INPUT = "The uploaded file is no longer on the storage. Upload it again."
 
 
 def complete(request_id: UUID) -> bool:
@@ -25,68 +27,89 @@ def complete(request_id: UUID) -> bool:
     The file is on storage before the state says so; the webhook's row is written by the
     transaction that changes the state.
     """
-    settled = ProcessingRequest.objects.settled().filter(id=request_id)
-    if not settled.exists():
+    due = ProcessingRequest.objects.settled()
+    hold = Hold.begin(due, request_id, settings.LEASE_SECONDS)
+    if hold is None:
         return False
-    lease_id = ProcessingRequest.objects.hold(request_id, settings.LEASE_SECONDS)
-    if lease_id is None:
-        return False
-    # Settled and ``reopened`` as one look sees them: what is put back later shows in the latter.
-    request = settled.first()
+    with hold.waiting_out_outages():
+        return _complete(hold)
+    return False
+
+
+def _complete(hold: Hold) -> bool:
+    # One query reads that it is settled and how often it was ``reopened``: images that are put back
+    # after it show in the latter.
+    request = ProcessingRequest.objects.settled().filter(id=hold.request_id).first()
     if request is None:
-        ProcessingRequest.objects.release(request_id, lease_id)
+        hold.release()
         return False
-    stored = _write_output(request, lease_id)
-    if stored is None:
-        return fail(request_id, lease_id, LOST_INPUT)
-    if isinstance(stored, Fault):
-        log.warning("completion postponed: %s", stored.detail)
-        ProcessingRequest.objects.extend(request_id, lease_id, RETRY_SECONDS)
-        return False
+    if request.task_attempts > MAX_TASK_ATTEMPTS:
+        return fail(hold, COMPLETION_DIED)
+    try:
+        stored = _write_output(hold, request)
+    except InputLostError as error:
+        return fail(hold, error.fault)
+    except sheet.SheetChangedError as error:
+        return fail(hold, INPUT_UNREADABLE.because(str(error)))
     with transaction.atomic():
         ended = ProcessingRequest.objects.settle(
-            request_id, output_csv=stored.key, reopened=request.reopened
+            request.id, output_csv=stored.key, reopened=request.reopened
         )
         if ended:
-            webhooks.announce(request_id)
-    ProcessingRequest.objects.release(request_id, lease_id)
+            webhooks.announce(request.id)
+    hold.release()
     return ended
 
 
-def fail(request_id: UUID, lease_id: UUID, message: str) -> bool:
-    """End a request that cannot go on, and release it. False where it had ended."""
+def fail(hold: Hold, fault: Fault) -> bool:
+    """End a request that cannot go on. False where it had ended."""
+    log.error(
+        "request failed: %s %s",
+        fault.code,
+        fault.detail,
+        extra={"request_id": str(hold.request_id)},
+    )
     with transaction.atomic():
-        ended = ProcessingRequest.objects.fail(request_id, message)
+        ended = ProcessingRequest.objects.fail(hold.request_id, fault.sentence)
         if ended:
-            webhooks.announce(request_id)
-    ProcessingRequest.objects.release(request_id, lease_id)
+            webhooks.announce(hold.request_id)
+    hold.release()
     return ended
 
 
 def close_images(request_id: UUID) -> int:
     """End the open images of a request that ended before them, in batches. Images moved."""
-    lease_id = ProcessingRequest.objects.hold(request_id, settings.LEASE_SECONDS)
-    if lease_id is None:
+    due = ProcessingRequest.objects.to_close()
+    hold = Hold.begin(due, request_id, settings.LEASE_SECONDS)
+    if hold is None:
         return 0
     moved = 0
-    while batch := _cancel_batch(request_id):
-        moved += batch
-        ProcessingRequest.objects.extend(request_id, lease_id, settings.LEASE_SECONDS)
-    ProcessingRequest.objects.count_cancelled(request_id)
-    ProcessingRequest.objects.release(request_id, lease_id)
+    with hold.waiting_out_outages():
+        if ProcessingRequest.objects.get(id=request_id).task_attempts > MAX_TASK_ATTEMPTS:
+            _give_up_closing(hold)
+            return 0
+        while batch := _cancel_batch(request_id):
+            moved += batch
+            hold.advance()
+        ProcessingRequest.objects.count_cancelled(request_id)
+        hold.release()
     return moved
 
 
-def _write_output(request: ProcessingRequest, lease_id: UUID) -> store.Stored | Fault | None:
-    """None where the input is gone from the storage for good."""
-    try:
-        chunks = report.output_csv(request)
-    except FileNotFoundError:
-        return None
-    except store.StoreError as error:
-        return error.fault
-    held = ProcessingRequest.objects.holding(request.id, lease_id, settings.LEASE_SECONDS, chunks)
-    return store.put_stream(names.output_key(request.id, request.reopened), held, "text/csv")
+def _give_up_closing(hold: Hold) -> None:
+    """The images stay as they are: nobody claims them, because their request has ended."""
+    log.error("closing given up", extra={"request_id": str(hold.request_id)})
+    ProcessingRequest.objects.count_cancelled(hold.request_id, CLOSING_DIED.sentence)
+    hold.release()
+
+
+def _write_output(hold: Hold, request: ProcessingRequest) -> store.Stored:
+    chunks = report.output_csv(request)
+    key = names.output_key(request.id, request.reopened)
+    stored = store.put_stream(key, hold.extending(chunks), "text/csv")
+    if isinstance(stored, Fault):
+        raise store.StoreError(stored)
+    return stored
 
 
 def _cancel_batch(request_id: UUID) -> int:

@@ -116,16 +116,17 @@ def redeliver(delivery_id: UUID) -> bool:
 
 def _put_back_all(request_id: UUID, failed: ImageQuerySet) -> int:
     """Batch by batch in the order of the ids, so that the walk ends whatever fails meanwhile."""
-    lease_id = ProcessingRequest.objects.hold(request_id, HOLD_SECONDS)
+    requests = ProcessingRequest.objects
+    lease_id = requests.hold(request_id, HOLD_SECONDS)
     total, after = 0, NIL
     while batch := _put_back_batch(request_id, failed.filter(id__gt=after)):
         total, after = total + len(batch), batch[-1].id
         if lease_id:
-            ProcessingRequest.objects.extend(request_id, lease_id, HOLD_SECONDS)
+            requests.extend(request_id, lease_id, HOLD_SECONDS)
         queue.ensure_pumps()
     if lease_id:
-        ProcessingRequest.objects.release(request_id, lease_id)
-        if ProcessingRequest.objects.settled().filter(id=request_id).exists():
+        requests.release(request_id, lease_id)
+        if requests.settled().filter(id=request_id).exists():
             queue.enqueue_complete(request_id)
     return total
 

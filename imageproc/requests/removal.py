@@ -13,59 +13,62 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from imageproc.faults import REMOVAL_DIED
 from imageproc.images import names, store
 from imageproc.models import ProcessingRequest, Product, ProductImage
+from imageproc.models.request import MAX_TASK_ATTEMPTS
+from imageproc.requests.hold import Hold
 
 log = logging.getLogger(__name__)
 HOLD_SECONDS = 30
-# Storage did not answer: the next try.
-RETRY_SECONDS = 10
 # Rows of one DELETE.
 BATCH = 2000
 
 
 def erase(request_id: UUID) -> bool:
     """Delete the objects and rows of a removed request. Whether nothing at all is left."""
-    removed = ProcessingRequest.objects.to_erase().filter(id=request_id)
-    if not removed.exists():
+    hold = Hold.begin(ProcessingRequest.objects.to_erase(), request_id, HOLD_SECONDS)
+    if hold is None:
         return False
-    lease_id = ProcessingRequest.objects.hold(request_id, HOLD_SECONDS)
-    if lease_id is None:
-        return False
-    request = ProcessingRequest.objects.get(id=request_id)
-    try:
-        _delete_objects(request_id, lease_id)
-    except store.StoreError as error:
-        log.warning("removal postponed: %s", error.fault.detail)
-        ProcessingRequest.objects.extend(request_id, lease_id, RETRY_SECONDS)
-        return False
-    _delete_rows(request, lease_id)
-    if request.erased_at is not None:
-        request.delete()
-        return True
-    held = ProcessingRequest.objects.held(request_id, lease_id)
-    held.update(erased_at=Now(), lease_id=None, lease_until=None)
+    with hold.waiting_out_outages():
+        return _erase(hold)
     return False
 
 
-def _delete_objects(request_id: UUID, lease_id: UUID) -> None:
-    keys = (key for key, _ in store.list_keys(names.request_prefix(request_id)))
-    store.delete_many(ProcessingRequest.objects.holding(request_id, lease_id, HOLD_SECONDS, keys))
+def _erase(hold: Hold) -> bool:
+    request = ProcessingRequest.objects.get(id=hold.request_id)
+    if request.task_attempts > MAX_TASK_ATTEMPTS:
+        _give_up(hold)
+        return False
+    keys = (key for key, _ in store.list_keys(names.request_prefix(request.id)))
+    store.delete_many(hold.extending(keys))
+    _delete_rows(hold, request)
+    if request.erased_at is not None:
+        request.delete()
+        return True
+    ProcessingRequest.objects.filter(id=request.id).update(erased_at=Now())
+    hold.release()
+    return False
 
 
-def _delete_rows(request: ProcessingRequest, lease_id: UUID) -> None:
+def _give_up(hold: Hold) -> None:
+    """The row stays, with the attempts that keep the sweep from asking again."""
+    log.error("removal given up", extra={"request_id": str(hold.request_id)})
+    row = ProcessingRequest.objects.filter(id=hold.request_id)
+    row.update(error_message=REMOVAL_DIED.sentence, lease_id=None, lease_until=None)
+
+
+def _delete_rows(hold: Hold, request: ProcessingRequest) -> None:
     """Images before their products; each batch a transaction of its own."""
     request.deliveries.all().delete()
-    _delete_batches(request.id, lease_id, ProductImage.objects.in_file_order(request.id), "id")
+    _delete_batches(hold, ProductImage.objects.in_file_order(request.id), "id")
     products = Product.objects.filter(request=request).order_by("row_number")
-    _delete_batches(request.id, lease_id, products, "row_number")
+    _delete_batches(hold, products, "row_number")
     request.tallies.all().delete()
 
 
-def _delete_batches(
-    request_id: UUID, lease_id: UUID, rows: QuerySet[ProductImage] | QuerySet[Product], key: str
-) -> None:
+def _delete_batches(hold: Hold, rows: QuerySet[ProductImage] | QuerySet[Product], key: str) -> None:
     """``rows`` are in the order of ``key``."""
     while keys := list(rows.values_list(key, flat=True)[:BATCH]):
         rows.filter(**{f"{key}__lte": keys[-1]}).delete()
-        ProcessingRequest.objects.extend(request_id, lease_id, HOLD_SECONDS)
+        hold.advance()

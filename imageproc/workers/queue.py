@@ -58,6 +58,10 @@ def enqueue_erase(request_id: UUID) -> None:
     _enqueue("imageproc.tasks.erase", request_id)
 
 
+def enqueue_discard(upload_id: UUID) -> None:
+    _enqueue("imageproc.tasks.discard_upload", upload_id)
+
+
 def enqueue_delivery(delivery_id: UUID) -> None:
     _enqueue("imageproc.tasks.deliver", delivery_id)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -154,7 +153,7 @@ def test_an_output_written_before_a_retry_does_not_end_the_request(
     record([build.done(first), Failed(second, NOT_FOUND)])
     OrmQ.objects.all().delete()
 
-    def retry_meanwhile(of: ProcessingRequest, _: UUID) -> store.Stored:
+    def retry_meanwhile(_: Any, of: ProcessingRequest) -> store.Stored:
         operations.retry(of.id)
         record([build.done(job) for job in claim()])
         return store.Stored("out", 1, "ab")

@@ -78,7 +78,7 @@ def test_a_held_request_is_not_enqueued_again() -> None:
     of.images.all().delete()
     assert sweep()["control"] == 1
     OrmQ.objects.all().delete()
-    assert ProcessingRequest.objects.hold(of.id, 60)
+    assert ProcessingRequest.objects.hold(of.id, 60) is not None
     assert sweep()["control"] == 0
 
 

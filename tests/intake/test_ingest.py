@@ -53,7 +53,7 @@ def test_one_that_kills_its_process_is_given_up(
     monkeypatch.setattr(ingestion, "insert_rows", raising(Died()))
     for count in (1, 2, 3, 4, 5):
         request = attempt(accepted)
-        assert (request.status, request.ingest_attempts) == (RequestStatus.PROCESSING, count)
+        assert (request.status, request.task_attempts) == (RequestStatus.PROCESSING, count)
     request = attempt(accepted)
     assert (request.status, request.error_message) == (RequestStatus.FAILED, INGEST_DIED.sentence)
     assert request.lease_until is None
@@ -81,10 +81,10 @@ def test_one_that_gets_on_is_not(
 def test_our_own_outage_costs_no_attempt(
     accepted: ProcessingRequest, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(ingestion, "_read_and_write", raising(error))
+    monkeypatch.setattr(ingestion, "open_checked", raising(error))
     for _ in range(5):
         request = attempt(accepted)
-        assert (request.status, request.ingest_attempts) == (RequestStatus.PROCESSING, 0)
+        assert (request.status, request.task_attempts) == (RequestStatus.PROCESSING, 0)
         assert not ProcessingRequest.objects.free().filter(id=request.id)  # not at once again
         ProcessingRequest.objects.update(lease_until=None)
 
@@ -93,7 +93,7 @@ def test_a_stop_costs_no_attempt(accepted: ProcessingRequest) -> None:
     for _ in range(5):
         ingestion.ingest(accepted.id, stop=lambda: True)
         accepted.refresh_from_db()
-        assert (accepted.ingest_attempts, accepted.ingested_at) == (0, None)
+        assert (accepted.task_attempts, accepted.ingested_at) == (0, None)
         ProcessingRequest.objects.update(lease_until=None)
     ingestion.ingest(accepted.id)
     assert accepted.images.count() == 5

@@ -19,7 +19,8 @@ REQUESTS = ProcessingRequest.objects
 CHANGES: dict[str, Callable[[RequestQuerySet, UUID, UUID], bool]] = {
     "extend": lambda requests, id_, lease: requests.extend(id_, lease, 60),
     "release": lambda requests, id_, lease: requests.release(id_, lease),
-    "pause_ingest": lambda requests, id_, lease: requests.pause_ingest(id_, lease, 60),
+    "advance": lambda requests, id_, lease: requests.advance(id_, lease, 60),
+    "postpone": lambda requests, id_, lease: requests.postpone(id_, lease, 60),
     "advance_ingest": lambda requests, id_, lease: requests.advance_ingest(
         id_, lease, old=0, new=1, seconds=60
     ),
@@ -39,10 +40,10 @@ def ingesting(change: str = "") -> ProcessingRequest:
 def test_only_the_holder_of_the_lease_changes_a_request(change: str) -> None:
     """A task that slept past its lease finds the request in other hands."""
     request = ingesting(change)
-    late = REQUESTS.begin_ingest(request.id, 60)
+    late = REQUESTS.to_ingest().begin(request.id, 60)
     assert late is not None
     REQUESTS.update(lease_until=timezone.now())
-    holder = REQUESTS.begin_ingest(request.id, 60)
+    holder = REQUESTS.to_ingest().begin(request.id, 60)
     assert holder is not None
     before = REQUESTS.values().get()
     assert not CHANGES[change](REQUESTS.all(), request.id, late)
@@ -59,7 +60,7 @@ def test_a_held_request_is_not_leased_twice() -> None:
     lease_id = REQUESTS.hold(request.id, 60)
     assert lease_id is not None
     assert REQUESTS.hold(request.id, 60) is None
-    assert REQUESTS.begin_ingest(request.id, 60) is None
+    assert REQUESTS.to_ingest().begin(request.id, 60) is None
     assert REQUESTS.release(request.id, lease_id)
     assert REQUESTS.hold(request.id, 60) not in (None, lease_id)
 
@@ -93,5 +94,5 @@ def test_a_row_that_another_session_has_locked_is_not_waited_for() -> None:
     request = ingesting()
     with locked_by_another(request.id):
         assert REQUESTS.hold(request.id, 60) is None
-        assert REQUESTS.begin_ingest(request.id, 60) is None
+        assert REQUESTS.to_ingest().begin(request.id, 60) is None
     assert REQUESTS.hold(request.id, 60) is not None

@@ -18,6 +18,7 @@ from imageproc.images import store
 from imageproc.models import ImageStatus, ProcessingRequest, ProductImage
 from imageproc.requests.report.links import Address, image_addresses, output_url
 from imageproc.requests.report.status import state_of
+from imageproc.requests.stored_input import open_checked
 
 Row = TypeVar("Row")
 # Image rows of one query, at the most.
@@ -67,7 +68,7 @@ def input_csv(request: ProcessingRequest) -> Iterator[bytes]:
 
 
 def _open_input(request: ProcessingRequest) -> tuple[BinaryIO, sheet.SheetFormat]:
-    return store.open_read(request.input_csv), sheet.SheetFormat.from_dict(request.sheet)
+    return open_checked(request), sheet.SheetFormat.from_dict(request.sheet)
 
 
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:

@@ -1,0 +1,85 @@
+"""One control task at a time for each request, and an end to one that kills its worker.
+
+Ingest, completion, closing and erasing hold the request's row under a lease. The attempt is counted
+before it is made, and not counted where storage or database were away; after MAX_TASK_ATTEMPTS
+deaths without progress the task ends with a reason instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+from uuid import UUID
+
+from imageproc.images import store
+from imageproc.images.patience import AWAY, Patience
+from imageproc.models import ProcessingRequest
+from imageproc.models.request import RequestQuerySet
+
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+# The next try after storage or database were away.
+RETRY_SECONDS = 10
+# How long a task waits for a database that is away, to say that its attempt does not count.
+OUTAGE_SECONDS = 220
+
+
+class HoldLostError(Exception):
+    """The lease ran out, and another task has the request now."""
+
+
+class Hold:
+    """The lease of one control task on one request. ``seconds``: how long it lasts unless it is
+    extended. The methods raise HoldLostError where it was lost."""
+
+    def __init__(self, request_id: UUID, lease_id: UUID, seconds: float) -> None:
+        self.request_id, self.lease_id, self.seconds = request_id, lease_id, seconds
+
+    @classmethod
+    def begin(cls, due: RequestQuerySet, request_id: UUID, seconds: float) -> Hold | None:
+        """Begin an attempt at the task that requests in ``due`` wait for; None where this one does
+        not, or where another task holds it."""
+        lease_id = due.begin(request_id, seconds)
+        return None if lease_id is None else cls(request_id, lease_id, seconds)
+
+    def extend(self) -> None:
+        _check(ProcessingRequest.objects.extend(self.request_id, self.lease_id, self.seconds))
+
+    def advance(self) -> None:
+        """Extend after a step that nobody has to repeat."""
+        _check(ProcessingRequest.objects.advance(self.request_id, self.lease_id, self.seconds))
+
+    def extending(self, items: Iterable[Item]) -> Iterator[Item]:
+        """``items`` as they are; the request is held on while they are used up."""
+        extend_after = time.monotonic() + self.seconds / 3
+        for item in items:
+            if time.monotonic() > extend_after:
+                self.extend()
+                extend_after = time.monotonic() + self.seconds / 3
+            yield item
+
+    def postpone(self, seconds: float = RETRY_SECONDS) -> None:
+        """End an attempt that does not count; the next one comes in ``seconds``."""
+        ProcessingRequest.objects.postpone(self.request_id, self.lease_id, seconds)
+
+    def release(self) -> None:
+        ProcessingRequest.objects.release(self.request_id, self.lease_id)
+
+    @contextmanager
+    def waiting_out_outages(self) -> Iterator[None]:
+        """Storage or database away within the block: postpone. The hold lost: end quietly."""
+        try:
+            yield
+        except HoldLostError:
+            log.warning("another task took over", extra={"request_id": str(self.request_id)})
+        except (store.StoreError, *AWAY) as error:
+            log.warning("postponed: %s", error, extra={"request_id": str(self.request_id)})
+            Patience(OUTAGE_SECONDS)(self.postpone)
+
+
+def _check(held: bool) -> None:
+    if not held:
+        raise HoldLostError
