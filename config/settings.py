@@ -170,7 +170,6 @@ if _SQLITE:
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA temp_store=MEMORY;",
     }
 else:
-    DATABASES["default"]["ENGINE"] = "config.postgres"
     # A server that is gone without a word is noticed within half a minute.
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 5,

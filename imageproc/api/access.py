@@ -13,8 +13,6 @@ from django.http import Http404
 from rest_framework.request import Request
 
 from imageproc.models import ProcessingRequest, ProductImage, WebhookDelivery
-from imageproc.models.request import OWNED_REQUEST
-from imageproc.requests import report
 
 T = TypeVar("T")
 
@@ -25,15 +23,8 @@ def caller_id(request: Request) -> int:
 
 
 def own_request(request: Request, request_id: UUID) -> ProcessingRequest:
-    return _or_404(OWNED_REQUEST.first(owner_id=caller_id(request), id=request_id))
-
-
-def own_products(
-    request: Request, request_id: UUID, *, after: int, limit: int
-) -> tuple[ProcessingRequest, report.ProductPage]:
-    """The request, and a page of its products. One query."""
-    owner_id = caller_id(request)
-    return _or_404(report.owned_products(owner_id, request_id, after=after, limit=limit))
+    mine = ProcessingRequest.objects.owned_by(caller_id(request))
+    return _or_404(mine.filter(id=request_id).first())
 
 
 def own_delivery(request: Request, delivery_id: UUID) -> WebhookDelivery:

@@ -13,7 +13,6 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from imageproc.models.ids import uuid7
-from imageproc.models.statement import Given, Statement
 
 
 class RequestStatus(models.TextChoices):
@@ -45,7 +44,7 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         """Not being removed."""
         return self.filter(removed_at=None)
 
-    def owned_by(self, owner_id: int | Given) -> RequestQuerySet:
+    def owned_by(self, owner_id: int) -> RequestQuerySet:
         """What its owner sees: a removed request is gone at once, its rows follow."""
         return self.kept().filter(owner_id=owner_id)
 
@@ -401,13 +400,3 @@ class ProcessingRequest(models.Model):
     @property
     def is_final(self) -> bool:
         return self.status in FINAL
-
-
-# One by id, as its owner sees it: asked by every poll.
-OWNED_REQUEST = Statement(
-    lambda: (
-        ProcessingRequest.objects.owned_by(Given("owner_id", models.BigIntegerField()))
-        .filter(id=Given("id", models.UUIDField()))
-        .order_by()
-    )
-)

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from imageproc.api import bodies, examples, shapes
-from imageproc.api.access import caller_id, own_products, own_request
+from imageproc.api.access import caller_id, own_request
 from imageproc.api.openapi import problems, ref
 from imageproc.api.problems import Conflict
 from imageproc.api.serializers import (
@@ -66,7 +66,8 @@ class StatusView(APIView):
     def get(self, request: Request, request_id: UUID) -> Response:
         query = PageSerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
-        found, page = own_products(request, request_id, **query.page())
+        found = own_request(request, request_id)
+        page = report.product_page(found.id, **query.page())
         answer = bodies.status(report.status_of(found), page, report.deliveries_of(found))
         wait = {} if found.is_final else {"Retry-After": str(POLL_SECONDS)}
         return Response(answer, headers=REVALIDATE | wait)

@@ -26,7 +26,6 @@ from imageproc.requests.report.products import (
     Listed,
     ListedImage,
     ProductPage,
-    owned_products,
     product_page,
 )
 from imageproc.requests.report.rendition import open_image, read_image
@@ -71,7 +70,6 @@ __all__ = [
     "original_url",
     "output_csv",
     "output_url",
-    "owned_products",
     "product_page",
     "progress_of",
     "read_image",
