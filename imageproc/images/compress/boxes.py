@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from imageproc.images.compress import av1
-from imageproc.images.compress.numbers import Numbers, coded, peak_of
+from imageproc.images.compress.numbers import Numbers, coded
 
 Box = tuple[bytes, int, int]  # type, start of the body, end
 _CONTAINERS = (b"meta", b"mdat", b"moov")
@@ -137,9 +137,7 @@ def _numbers(data: bytes, meta: _Meta) -> Numbers | None:
     else:
         return None
     grey = of_bits.monochrome if of_bits else _is_grey(found)
-    light = next((body for name, body in found if name == b"clli"), b"")
-    peak = peak_of(int.from_bytes(light[:2], "big"))
-    return replace(numbers, limited_grey=grey and not full_range, peak=peak)
+    return replace(numbers, limited_grey=grey and not full_range)
 
 
 def _is_grey(properties: list[tuple[bytes, bytes]]) -> bool:

@@ -13,8 +13,8 @@ from imageproc.images.compress import boxes
 from imageproc.images.compress.engine import call, vips
 from imageproc.images.compress.numbers import Numbers
 
-# pillow-heif's modes -> channels. "a": the colours are multiplied by alpha.
-_BANDS = {"L": 1, "LA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
+# pillow-heif's modes -> channels. I is grey of 16 bits; "a": colours are multiplied by alpha.
+_BANDS = {"L": 1, "I": 1, "LA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
 
 
 @dataclass(frozen=True, slots=True)

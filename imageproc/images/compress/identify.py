@@ -96,12 +96,11 @@ def _open(kind: str, data: bytes) -> Any:
     """The header, read by Pillow or pillow-heif. They promise no set of exceptions for hostile
     bytes (struct.error, KeyError, OverflowError have all been seen), so all are answers here."""
     try:
-        if kind in ("avif", "heic"):
-            opened: Any = heif.opened(data, kind)
-        else:
-            opened = Image.open(io.BytesIO(data), formats=[kind.upper()])
-        if opened is None:
+        opened: Any = heif.opened(data, kind) if kind in ("avif", "heic") else None
+        if opened is None and kind == "heic":
             return faults.FORMAT_UNSUPPORTED.because("a film without a still picture")
+        # Of an AVIF film without a still picture, Pillow shows the first frame.
+        opened = opened or Image.open(io.BytesIO(data), formats=[kind.upper()])
         return opened if min(opened.size) > 0 else faults.IMAGE_CORRUPT.because("no pixels")
     except Image.DecompressionBombError as error:
         return faults.TOO_MANY_PIXELS.because(str(error))

@@ -40,13 +40,12 @@ _SAME_CHROMATICITY = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """``chromaticities`` and ``curve`` of the samples. ``peak``: the brightest light of an HDR
-    picture, in candela per square metre. ``limited_grey``: grey from 16 to 235 (of 255), which
-    decoders pass on as it is. ``outrank_profile``: they count even beside an ICC profile."""
+    """``chromaticities`` and ``curve`` of the samples. ``limited_grey``: grey from 16 to 235 (of
+    255), which decoders pass on as it is. ``outrank_profile``: the numbers count even beside an
+    ICC profile."""
 
     chromaticities: Chromaticities = BT709
     curve: Curve = "srgb"
-    peak: float = 1000.0
     limited_grey: bool = False
     outrank_profile: bool = False
 
@@ -67,8 +66,3 @@ def coded(primaries: int, transfer: int) -> Numbers:
     mean, so these count even where there is one."""
     numbers = Numbers(_PRIMARIES.get(primaries, BT709), _CURVES.get(transfer, "srgb"))
     return replace(numbers, outrank_profile=numbers.is_hdr)
-
-
-def peak_of(stated: float) -> float:
-    """A stated peak, if it can be true; else that of the reference display of ITU-R BT.2100."""
-    return stated if 203 <= stated <= 10_000 else 1000.0

@@ -6,19 +6,12 @@ import struct
 from dataclasses import replace
 
 from imageproc.images.compress.anatomy import png_chunks
-from imageproc.images.compress.numbers import (
-    BT709,
-    Chromaticities,
-    Curve,
-    Numbers,
-    coded,
-    peak_of,
-)
+from imageproc.images.compress.numbers import BT709, Chromaticities, Curve, Numbers, coded
 
 # libpng calls a gamma that is within 5 % of another the same (PNG_GAMMA_THRESHOLD_FIXED).
 _SAME_GAMMA = 0.05
 # The chunks that say something of colour, and the fewest bytes that each must have.
-_COLOUR_CHUNKS = {b"cICP": 4, b"cLLI": 8, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
+_COLOUR_CHUNKS = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
 
 
 def stated_colours(data: bytes) -> Numbers | None:
@@ -31,16 +24,10 @@ def stated_colours(data: bytes) -> Numbers | None:
         if name in _COLOUR_CHUNKS and end - start - 12 >= _COLOUR_CHUNKS[name]:
             chunks.setdefault(name, data[start + 8 : end - 4])
     if cicp := chunks.get(b"cICP"):
-        peak = _peak(chunks.get(b"cLLI"))
-        return replace(coded(cicp[0], cicp[1]), peak=peak, outrank_profile=True)
+        return replace(coded(cicp[0], cicp[1]), outrank_profile=True)
     if b"sRGB" in chunks or not chunks.keys() & {b"gAMA", b"cHRM"}:
         return None
     return Numbers(_chromaticities(chunks.get(b"cHRM")), _curve(chunks.get(b"gAMA")))
-
-
-def _peak(light_level: bytes | None) -> float:
-    """The brightest pixel by cLLI (in 0.0001 candela per square metre)."""
-    return peak_of(int.from_bytes(light_level[:4], "big") / 10_000 if light_level else 0)
 
 
 def _chromaticities(chunk: bytes | None) -> Chromaticities:

@@ -1,8 +1,8 @@
 """HDR pictures (PQ and HLG, ITU-R BT.2100) on a screen of standard range.
 
-Light up to a quarter of paper white stays as it is, what is brighter is pressed together more and
-more, so that the picture's peak becomes white. The knee was found by comparing a published HDR
-picture with its authors' own SDR version (docs/adr/0002-codec.md).
+Light up to a fifth of paper white stays as it is; what is brighter is pressed together more and
+more, so that the peak of BT.2100's reference display becomes white. The knee was found by comparing
+published HDR pictures with their authors' own SDR versions (docs/adr/0002-codec.md).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from imageproc.images.compress.profiles import to_bt709
 
 # Candela per square metre of paper white in HDR pictures (ITU-R BT.2408, table 1).
 _PAPER = 203.0
-# The screen that HLG is made for (ITU-R BT.2100, table 5): its peak, and its gamma.
-_HLG_PEAK = 1000.0
+# The reference display: its peak, and the gamma that HLG has there (ITU-R BT.2100, table 5).
+_PEAK = 1000.0
 _HLG_GAMMA = 1.2
-_KNEE = 0.25
+_KNEE = 0.2
 # Luminance of BT.2020's primaries.
 _LUMINANCE = [[0.2627, 0.6780, 0.0593]]
 
@@ -33,8 +33,8 @@ def to_srgb(image: Any, numbers: Numbers) -> Any:
     light = colours.maplut(_table(numbers.curve, 65_536 if deep else 256))
     if numbers.curve == "hlg":
         luminance = light.recomb(_matrix(_LUMINANCE))
-        light = light * luminance ** (_HLG_GAMMA - 1) * (_HLG_PEAK / _PAPER)
-    light = light * _gain(light, numbers.peak / _PAPER)
+        light = light * luminance ** (_HLG_GAMMA - 1) * (_PEAK / _PAPER)
+    light = light * _gain(light)
     light = light.recomb(_matrix(to_bt709(numbers.chromaticities)))
     shown = light.copy(interpretation="scrgb").colourspace("srgb")
     if image.bands == 3:
@@ -43,13 +43,13 @@ def to_srgb(image: Any, numbers: Numbers) -> Any:
     return shown.bandjoin((alpha >> 8 if deep else alpha).cast("uchar"))
 
 
-def _gain(light: Any, peak: float) -> Any:
+def _gain(light: Any) -> Any:
     """The factor for each pixel, by its brightest component, so that its hue stays. Up to the knee
-    it is 1; from there a hyperbola of slope 1 that reaches 1 at ``peak``."""
+    it is 1; from there a hyperbola of slope 1 that brings the peak to paper white."""
     brightest = light.extract_band(0).maxpair(light.extract_band(1))
     brightest = brightest.maxpair(light.extract_band(2))
     over = (brightest - _KNEE).maxpair(brightest * 0)
-    room, reach = 1 - _KNEE, peak - _KNEE
+    room, reach = 1 - _KNEE, _PEAK / _PAPER - _KNEE
     bend = 1 / room - 1 / reach
     pressed = over / (over * bend + 1)
     return (brightest - over + pressed) / (brightest + 1e-9)

@@ -137,7 +137,17 @@ def test_of_a_film_with_a_still_picture_the_picture_is_shown() -> None:
     data = encoded(drawn, "avif", save_all=True, append_images=[pictures.draw(2, SIZE)])
     assert data[8:12] == b"avis"
     assert difference(_shown(data), drawn) < 2
-    assert fault(data.replace(b"meta", b"free", 1)).code == "format_unsupported"
+
+
+def test_of_a_film_alone_the_first_frame_is_shown_if_it_can_be_read() -> None:
+    drawn = pictures.draw(1, SIZE)
+    film = encoded(drawn, "avif", save_all=True, append_images=[pictures.draw(2, SIZE)])
+    for name in (b"meta", b"mif1", b"avif"):
+        film = film.replace(name, b"free", 1)
+    assert difference(_shown(film), drawn) < 2
+    start = film.index(b"ftyp")
+    named_heic = film[:start] + b"ftyphevc" + film[start + 8 :].replace(b"avis", b"hevc", 1)
+    assert fault(named_heic).code == "format_unsupported"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -170,6 +180,13 @@ def test_more_than_eight_bits(depth: int, monkeypatch: pytest.MonkeyPatch) -> No
     result = rendition(target.getvalue(), LOSSLESS)
     assert (result.width, result.height) == (37, 21)
     assert opened(result.data).getpixel((36, 20)) == (117,) * 3
+
+
+def test_grey_of_more_than_eight_bits() -> None:
+    file = pillow_heif.from_bytes("I;16", (37, 21), struct.pack("<H", 30_000) * 37 * 21)
+    target = io.BytesIO()
+    file.save(target, quality=-1)
+    assert _shown(target.getvalue()).getpixel((36, 20)) == (117,) * 3
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
