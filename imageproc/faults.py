@@ -102,7 +102,7 @@ NOT_AN_IMAGE = _permanent(
 FORMAT_UNSUPPORTED = _permanent(
     "format_unsupported",
     "This kind of file is not supported.",
-    "Use JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF or HEIC.",
+    "Save it as an ordinary JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF or HEIC.",
 )
 TOO_MANY_PIXELS = _permanent(
     "too_many_pixels", "The image has more pixels than the limit.", "Use a smaller version of it."

@@ -7,14 +7,14 @@ only within the budget: one small file can order minutes of work or gigabytes of
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
 
 from imageproc import faults
 from imageproc.faults import Fault
-from imageproc.images.compress import anatomy, heif, png
+from imageproc.images.compress import anatomy, heif, jpeg, png
 from imageproc.images.compress.numbers import Numbers
 
 # The segments of a JPEG that may say something of its colours, or of which side is up.
@@ -60,6 +60,8 @@ class Source:
     numbers: Numbers | None = None
     # A colour JPEG without EXIF, colour profile or Adobe's marker: its pixels are upright sRGB.
     bare: bool = False
+    # A JPEG that may have lost pixels: libjpeg-turbo must find it whole, whoever decodes it.
+    doubtful: bool = False
 
 
 def identify(data: bytes, budget: Budget) -> Source | Fault:
@@ -71,8 +73,9 @@ def identify(data: bytes, budget: Budget) -> Source | Fault:
         return faults.NOT_AN_IMAGE
     if kind == "refused":
         return faults.FORMAT_UNSUPPORTED
-    # A JPEG's end is a walk through the whole file, which libvips does anyway, and as strictly.
-    if kind != "jpeg" and not anatomy.is_whole(kind, data):
+    if kind == "jpeg":
+        return _identify_jpeg(data, budget)
+    if not anatomy.is_whole(kind, data):
         return faults.IMAGE_TRUNCATED.because(f"{kind} file ends early")
     if fault := _overpacked(kind, data, budget):
         return fault
@@ -80,6 +83,31 @@ def identify(data: bytes, budget: Budget) -> Source | Fault:
     if isinstance(opened, Fault):
         return opened
     return _within(kind, data, opened, budget)
+
+
+def _identify_jpeg(data: bytes, budget: Budget) -> Source | Fault:
+    """Whether a JPEG reaches its end is for the decoder to say: it walks through all of it."""
+    header = jpeg.read_header(data)
+    if header.unread_kind:
+        return faults.FORMAT_UNSUPPORTED.because(header.unread_kind)
+    runs = dict(jpeg.zero_runs(header))
+    for at, flat in runs.items():
+        if not flat:
+            return _missing(header.data, at)
+    opened = _open("jpeg", header.data)
+    if isinstance(opened, Fault):
+        return opened
+    scans = jpeg.scan_count(header, budget.max_scans + 1)
+    source = _within("jpeg", header.data, opened, budget, scans)
+    doubtful = bool(runs) or header.data is not data
+    return replace(source, doubtful=True) if isinstance(source, Source) and doubtful else source
+
+
+def _missing(data: bytes, at: int) -> Fault:
+    """Zeros from ``at`` on, where pixels should be: up to the file's end, or only a hole?"""
+    to_the_end = not data[at:].strip(b"\0\xff\xd9")
+    fault = faults.IMAGE_TRUNCATED if to_the_end else faults.IMAGE_CORRUPT
+    return fault.because(f"zeros from byte {at} on")
 
 
 def _overpacked(kind: str, data: bytes, budget: Budget) -> Fault | None:
@@ -111,11 +139,10 @@ def _open(kind: str, data: bytes) -> Any:
         return broken.because(f"header: {type(error).__name__}: {error}")
 
 
-def _within(kind: str, data: bytes, opened: Any, budget: Budget) -> Source | Fault:
+def _within(kind: str, data: bytes, opened: Any, budget: Budget, scans: int = 0) -> Source | Fault:
     width, height = opened.size
     if width * height > budget.max_pixels or max(width, height) > budget.max_side:
         return faults.TOO_MANY_PIXELS.because(f"{width}x{height} pixels")
-    scans = anatomy.scan_count(data, budget.max_scans + 1) if kind == "jpeg" else 0
     if scans > budget.max_scans or scans * width * height > budget.max_scan_pixels:
         return faults.TOO_COMPLEX.because(f"{scans} scans of {width}x{height} pixels, or more")
     held = int(width * height * _held_per_pixel(kind, data, opened, scans)) + 2 * len(data)

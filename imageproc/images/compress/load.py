@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from imageproc import faults
@@ -19,6 +20,13 @@ _LOADERS = {
 }
 PROFILE = "icc-profile-data"
 ORIENTATION = "orientation"
+# libvips' name for the colours of a JPEG -> simplejpeg's, for those that it decodes alike.
+_TURBO_COLOURS = {"srgb": "RGB", "b-w": "GRAY"}
+# libjpeg's warnings (jerror.h) that pixels are missing or wrong. All others are harmless.
+_DAMAGE = re.compile("Corrupt JPEG data|Premature end of JPEG|Inconsistent progression")
+# So is a little that some cameras leave before the end.
+_STRAY_BYTES = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
+_MAX_STRAY_BYTES = 64
 # Pixels of a JPEG, shrunk, that are decoded at once: 12 MB. Larger ones are read row by row.
 _AT_ONCE = 4_000_000
 
@@ -48,35 +56,47 @@ def load_shrunk(source: Source, header: Any, shrink: int) -> Any:
     bare one, where libvips need not look (0.3 ms).
 
     libjpeg-turbo decodes a colour picture at once in three quarters of the time that libvips takes
-    to stream it, to the same pixels (docs/adr/0002-codec.md). It refuses more, stray bytes before
-    the end for one: whether a file is sound remains for libvips to say.
+    to stream it, to the same pixels (docs/adr/0002-codec.md). What it does not read is left to
+    libvips.
     """
     width, height = -(-source.width // shrink), -(-source.height // shrink)
-    coloured = header is None or header.interpretation == "srgb"
-    if coloured and width * height <= _AT_ONCE:
-        pixels = _by_turbo(source.data, width, height)
+    colours = _TURBO_COLOURS.get("srgb" if header is None else header.interpretation)
+    if colours and width * height <= _AT_ONCE:
+        pixels = _by_turbo(source.data, colours, width, height)
         if pixels is not None:
-            image = _from_bytes(pixels, width, height, 3)
+            image = _from_bytes(pixels, width, height, pixels.shape[2])
             if shrink > 1:
                 # Without the last column and row where these stand for a part of one, like libvips.
                 image = image.crop(0, 0, source.width // shrink, source.height // shrink)
             return image if header is None else _with_metadata(image, header)
+    elif source.doubtful:
+        # For its verdict, at the cost of an eighth's pixels: libvips does not look at what is left
+        # over when the picture is full, nor at warnings in its last rows.
+        _by_turbo(source.data, "RGB", 1, 1)
     header = load(source) if header is None else header
     return header if shrink == 1 else load(source, shrink)
 
 
-def _by_turbo(data: bytes, width: int, height: int) -> Any:
-    """RGB rows of the picture, scaled by the smallest factor that is not below this size; None
-    where the decoder had to warn."""
+def _by_turbo(data: bytes, colours: str, width: int, height: int) -> Any:
+    """Rows of the picture, scaled by the smallest factor that is not below this size; None where
+    the decoder does not read it.
+
+    Raises RefusedError where it warns of pixel data that is missing, wrong or left over when the
+    picture is full: something before was lost or overwritten.
+    """
     # numpy, which comes with it, would start threads for matrices that nobody multiplies here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     import simplejpeg
 
     try:
-        rows = simplejpeg.decode_jpeg(data, "RGB", min_width=width, min_height=height)
-    except ValueError:
+        rows = simplejpeg.decode_jpeg(data, colours, min_width=width, min_height=height)
+    except ValueError as error:
+        warning = str(error)
+        stray = _STRAY_BYTES.match(warning)
+        if _DAMAGE.match(warning) and not (stray and int(stray[1]) <= _MAX_STRAY_BYTES):
+            raise RefusedError(faults.IMAGE_CORRUPT.because(warning)) from error
         return None
-    return rows.data if rows.shape == (height, width, 3) else None
+    return rows if rows.shape[:2] == (height, width) else None
 
 
 def _load_by_pillow(source: Source) -> Any:

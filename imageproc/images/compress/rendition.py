@@ -56,19 +56,20 @@ def compress(data: bytes, recipe: Recipe, budget: Budget) -> Rendition | Fault:
         picture = decode(source, recipe)
         encoded = encode(picture.image, recipe, room)
     except RefusedError as failure:
-        return failure.fault
+        return _named(source.kind, data, failure.fault)
     except engine.Error as error:
-        return _broken(source, str(error))
+        # One text for all threads: it may go in a log, but decides nothing.
+        return _named(source.kind, data, faults.IMAGE_CORRUPT.because(f"{source.kind}: {error}"))
     except MemoryError:
         return faults.TOO_COMPLEX.because(f"{source.kind}: out of memory")
     return _rendition(source, picture, encoded, recipe, started)
 
 
-def _broken(source: Source, text: str) -> Fault:
-    """libvips keeps one error text for all threads: it may go in a log, but decides nothing."""
-    whole = anatomy.is_whole(source.kind, source.data)
-    fault = faults.IMAGE_CORRUPT if whole else faults.IMAGE_TRUNCATED
-    return fault.because(f"{source.kind}: {text.strip()}")
+def _named(kind: str, data: bytes, fault: Fault) -> Fault:
+    """Damage is called cut off where the file does not reach its own end."""
+    if fault.code != faults.IMAGE_CORRUPT.code or anatomy.is_whole(kind, data):
+        return fault
+    return faults.IMAGE_TRUNCATED.because(fault.detail)
 
 
 def _rendition(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import struct
 
-from imageproc.images.compress.anatomy import jpeg_segments, png_chunks, webp_chunks
+from imageproc.images.compress import jpeg
+from imageproc.images.compress.anatomy import png_chunks, webp_chunks
 
 _END_OF_IMAGE = 0xD9
 # APP0 is JFIF and APP14 Adobe's colour transform: a decoder needs both. The other APPn and COM go.
@@ -22,7 +23,7 @@ def strip(kind: str, data: bytes) -> bytes | None:
 
 
 def _strip_jpeg(data: bytes) -> bytes | None:
-    segments = list(jpeg_segments(data))
+    segments = list(jpeg.segments(data))
     if not segments or segments[-1][0] != _END_OF_IMAGE:
         return None
     kept = (data[start:end] for marker, start, end in segments if marker not in _DROPPED_SEGMENTS)

@@ -1,0 +1,70 @@
+"""Half a picture of the right length: copies that broke off, blocks that were never written."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from PIL import Image
+
+from imageproc import pictures
+from imageproc.images.compress import PRESETS, Budget, Rendition, compress
+from tests.images.compress.files import difference, fault, opened, rendition, variant
+
+SIZE = (640, 480)
+DAMAGE = {"image_truncated", "image_corrupt"}
+
+
+def on_white(size: tuple[int, int] = (1500, 1500)) -> Image.Image:
+    """A product on paper white, most of which a good encoder writes as zeros."""
+    picture = Image.new("RGB", size, "white")
+    picture.paste(pictures.draw(1, (size[0] // 3, size[1] // 3)), (size[0] // 3, size[1] // 3))
+    return picture
+
+
+def _jpeg(picture: Image.Image, **options: object) -> bytes:
+    return pictures.encoded(picture, "JPEG", quality=88, **options)
+
+
+WHOLE = {
+    "camera.jpg": variant("camera.jpg", SIZE),
+    "optimised.jpg": _jpeg(pictures.draw(1, SIZE), optimize=True),
+    "progressive.jpg": variant("progressive.jpg", SIZE),
+    "grey.jpg": variant("grey.jpg", SIZE),
+    "print.cmyk.jpg": variant("print.cmyk.jpg", SIZE),
+    "white.jpg": _jpeg(on_white(), optimize=True),
+    "white.progressive.jpg": _jpeg(on_white(), progressive=True),
+    "white.grey.jpg": _jpeg(on_white().convert("L"), optimize=True),
+    "white.cmyk.jpg": _jpeg(on_white().convert("CMYK"), optimize=True),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.7])
+def test_a_tail_of_zeros_is_never_a_picture(name: str, share: float) -> None:
+    whole = WHOLE[name]
+    missing = int(len(whole) * share)
+    assert fault(whole[:-missing] + bytes(missing)).code in DAMAGE
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_hole_of_zeros_is_never_a_picture(name: str) -> None:
+    """But for one in the last bit of a progressive picture's brightness, which is hardly seen."""
+    random, whole = Random(name), WHOLE[name]
+    sound = opened(rendition(whole).data)
+    for size in (500, 1000, len(whole) // 10, len(whole) // 4):
+        at = random.randrange(1000, len(whole) - size)
+        holed = whole[:at] + bytes(size) + whole[at + size :]
+        answer = compress(holed, PRESETS["catalog"], Budget())
+        if isinstance(answer, Rendition):
+            assert name == "white.progressive.jpg"
+            assert difference(opened(answer.data), sound) < 1
+        else:
+            assert answer.code in DAMAGE, (at, size)
+
+
+@pytest.mark.parametrize("name", [name for name in WHOLE if name.startswith("white")])
+def test_zeros_that_an_encoder_wrote_are_no_hole(name: str) -> None:
+    """Long runs of zero bytes, and every pixel is there."""
+    assert bytes(64) in WHOLE[name].partition(b"\xff\xda")[2]
+    assert rendition(WHOLE[name]).source_width == 1500
