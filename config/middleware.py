@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
-from django.http import HttpRequest
+from django.core.signals import got_request_exception
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.template import loader
 from django_structlog.middlewares import RequestMiddleware
 
-from imageproc.api.problems import problem_response
+from imageproc.api.problems import OUTAGES, RETRY_AFTER, outage_response, problem_response
 from imageproc.client import may_be_anonymous
+
+log = logging.getLogger(__name__)
 
 
 class RequestLog(RequestMiddleware):
@@ -24,9 +30,9 @@ class RequestLog(RequestMiddleware):
 
     def prepare(self, request: HttpRequest) -> None:
         super().prepare(request)
-        given = structlog.contextvars.get_contextvars().get("request_id")
+        call_id = structlog.contextvars.get_contextvars().get("request_id")
         structlog.contextvars.unbind_contextvars("request_id")
-        structlog.contextvars.bind_contextvars(http_request_id=given)
+        structlog.contextvars.bind_contextvars(http_request_id=call_id)
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:
@@ -49,6 +55,45 @@ class ContentSecurityPolicy(CSPMiddleware):
             if not report_only and request.path_info.startswith(prefix):
                 parts.config = getattr(settings, name)
         return parts
+
+
+class Outages:
+    """503 with Retry-After for whatever finds the database or the storage away: a problem for
+    programs, a page for people.
+
+    Django turns an exception into an answer at every layer of the middleware, so none above sees
+    it; ``got_request_exception`` tells of one that was raised outside of a view, such as by the
+    session.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+        got_request_exception.connect(self._note)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        error = request.META.pop(self._NOTED, None)
+        return response if error is None else self._answer(request, error)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        if not isinstance(error, OUTAGES):
+            return None
+        log.warning("outage", exc_info=error)
+        return self._answer(request, error)
+
+    _NOTED = "imageproc.outage"
+
+    def _note(self, request: HttpRequest, **_: Any) -> None:
+        error = sys.exception()
+        if isinstance(error, OUTAGES):
+            request.META[self._NOTED] = error
+
+    def _answer(self, request: HttpRequest, error: Exception) -> HttpResponseBase:
+        if not is_page(request):
+            return outage_response(error)
+        # Without the request: who is signed in stands in the database.
+        page = loader.get_template("503.html").render()
+        return HttpResponse(page, status=503, headers=RETRY_AFTER)
 
 
 class BodyLimit:
@@ -74,16 +119,14 @@ class BodyLimit:
         declared = request.META.get("CONTENT_LENGTH") or ""
         if "HTTP_TRANSFER_ENCODING" in request.META and not declared:
             return refusal(request, 411, "length_required", "Send the body with a Content-Length.")
-        limit = self._limit(request, view)
-        if declared.isdigit() and int(declared) > limit:
-            said = f"The body is longer than {limit:,} bytes."
-            return refusal(request, 413, "upload_too_large", said)
+        length = int(declared) if declared.isdigit() else 0
+        limit = int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        if length > limit and self._takes_upload(request, view):
+            limit = int(settings.MAX_UPLOAD_BYTES) + self.FORM_BYTES
+        if length > limit:
+            message = f"The body is longer than {limit:,} bytes."
+            return refusal(request, 413, "upload_too_large", message)
         return None
-
-    def _limit(self, request: HttpRequest, view: Any) -> int:
-        if self._takes_upload(request, view):
-            return int(settings.MAX_UPLOAD_BYTES) + self.FORM_BYTES
-        return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
     def _takes_upload(self, request: HttpRequest, view: Any) -> bool:
         """The API asks who calls before it reads a body; a page's form is read for its CSRF token
@@ -98,9 +141,15 @@ def may_use_pages(request: HttpRequest) -> bool:
     return request.user.is_authenticated or may_be_anonymous(request)
 
 
-def refusal(request: HttpRequest, status: int, code: str, said: str) -> HttpResponseBase:
-    """For programs a problem (RFC 9457), for people a page."""
+def is_page(request: HttpRequest) -> bool:
+    """Whether people read the answer."""
     match = request.resolver_match
-    if match is not None and match.namespace == "web":
-        return render(request, "refusal.html", {"status": status, "said": said}, status=status)
-    return problem_response(status, code, said)
+    return match is not None and match.namespace in ("web", "admin")
+
+
+def refusal(request: HttpRequest, status: int, code: str, message: str) -> HttpResponseBase:
+    """For programs a problem (RFC 9457), for people a page."""
+    if is_page(request):
+        values = {"status": status, "message": message}
+        return render(request, "refusal.html", values, status=status)
+    return problem_response(status, code, message)

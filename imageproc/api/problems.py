@@ -14,6 +14,7 @@ from django.core.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.views import defaults
@@ -78,16 +79,29 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
             )
     for kinds, (status, code, detail) in _MEANINGS.items():
         if isinstance(error, kinds):
-            headers = {"Retry-After": "30"} if status == 503 else None
-            return problem(status, code, detail, headers=headers)
+            return problem(status, code, detail, headers=_retry_after(error))
     log.error("unexpected error", exc_info=error, extra={"path": context["request"].path})
     return problem(*_UNEXPECTED)
 
 
+def _retry_after(error: Exception) -> dict[str, str]:
+    if not isinstance(error, OUTAGES):
+        return {}
+    log.warning("outage", exc_info=error)
+    return RETRY_AFTER
+
+
+# What an outage of the database or the storage raises. It has to be waited out.
+DATABASE_OUTAGES = (OperationalError, InterfaceError)
+OUTAGES = (*DATABASE_OUTAGES, StoreError)
+RETRY_AFTER = {"Retry-After": "30"}
 _UNEXPECTED = (500, "internal_error", "Something went wrong on our side.")
 # In the order in which they are tried: the form's limits are suspicious operations, too.
 _MEANINGS: dict[Any, tuple[int, str, str]] = {
-    StoreError: (503, "storage_failed", "The storage does not answer. Try again later."),
+    DATABASE_OUTAGES: (
+        *(503, "database_unavailable", "The database does not answer. Try again in a moment."),
+    ),
+    StoreError: (503, "storage_failed", "The storage does not answer. Try again in a moment."),
     (Http404, FileNotFoundError): (404, "not_found", "There is nothing at this address."),
     PermissionDenied: (403, "permission_denied", "You may not do this."),
     (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent): (
@@ -106,9 +120,18 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return problem_response(*_UNEXPECTED)
 
 
-def problem_response(status: int, code: str, detail: str) -> JsonResponse:
+def outage_response(error: Exception) -> JsonResponse:
+    """One of OUTAGES, for those who answer beside the API's views."""
+    [meaning] = (_MEANINGS[kinds] for kinds in _MEANINGS if isinstance(error, kinds))
+    return problem_response(*meaning, headers=RETRY_AFTER)
+
+
+def problem_response(
+    status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
+) -> JsonResponse:
     """For those who answer before or beside the API's views."""
-    return JsonResponse(_body(status, code, detail), status=status, content_type=MEDIA_TYPE)
+    body = _body(status, code, detail)
+    return JsonResponse(body, status=status, headers=headers, content_type=MEDIA_TYPE)
 
 
 def _refused(error: Refused) -> Response:
