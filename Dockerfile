@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The one image of the service: its command decides whether it serves or works.
 FROM python:3.13-slim AS build
 WORKDIR /app
@@ -15,7 +14,8 @@ COPY imageproc imageproc
 COPY templates templates
 COPY static static
 # A key for this step only: nothing of it stays.
-RUN SECRET_KEY=build DATA_DIR=/build /venv/bin/python manage.py collectstatic --no-input --verbosity 0
+RUN SECRET_KEY=build DATA_DIR=/build STATIC_ROOT=/app/staticfiles \
+    /venv/bin/python manage.py collectstatic --no-input --verbosity 0
 
 FROM python:3.13-slim
 RUN groupadd --gid 10001 imageproc \
@@ -23,9 +23,10 @@ RUN groupadd --gid 10001 imageproc \
     && install --directory --owner imageproc --group imageproc /data
 COPY --from=build /venv /venv
 COPY --from=build /app /app
-COPY --from=build --chown=imageproc:imageproc /build/staticfiles /data/staticfiles
 WORKDIR /app
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data
+# Static files belong to the version, not to the data: a volume would keep the first version's.
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    DATA_DIR=/data STATIC_ROOT=/app/staticfiles
 USER imageproc
 EXPOSE 8000
 # More than DRAIN_SECONDS is needed between the two signals: stop_grace_period in docker-compose.yml.

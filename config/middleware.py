@@ -10,8 +10,10 @@ from typing import Any
 import structlog
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.core.signals import got_request_exception
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http.request import split_domain_port
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template import loader
@@ -21,6 +23,49 @@ from imageproc.api.problems import OUTAGES, RETRY_AFTER, outage_response, proble
 from imageproc.client import may_be_anonymous
 
 log = logging.getLogger(__name__)
+
+
+class RefuseMalformed:
+    """Refuse, before anything else looks at the call, what no view could read.
+
+    Django raises where such a call is first read, anywhere, and answers 500, or with its debug page
+    where DEBUG is on.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        refusal = _unusable_host(request) or _nul_byte(request)
+        if refusal is None:
+            return self.get_response(request)
+        if request.path.startswith("/api/"):
+            return problem_response(*refusal)
+        return HttpResponse(refusal[2], status=refusal[0], content_type="text/plain")
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
+        if isinstance(exception, UnreadablePostError):
+            return problem_response(408, "body_incomplete", "The rest of the body did not arrive.")
+        return None
+
+
+def _unusable_host(request: HttpRequest) -> tuple[int, str, str] | None:
+    try:
+        _, port = split_domain_port(request.get_host())
+    except DisallowedHost:
+        return 400, "host_unknown", "This service is not known under that host name."
+    if port and int(port) > 65_535:
+        return 400, "host_unknown", "The port of the Host header is not a port."
+    return None
+
+
+def _nul_byte(request: HttpRequest) -> tuple[int, str, str] | None:
+    """PostgreSQL stores no text with a NUL."""
+    if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+        return 400, "nul_byte", "The address holds a NUL byte."
+    return None
 
 
 class RequestLog(RequestMiddleware):

@@ -24,7 +24,8 @@ env = Env()
 env.read_env(env.str("ENV_FILE", str(BASE_DIR / ".env")), recurse=False)
 
 DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "var"))).resolve()
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+# Databases, CSVs and pictures are nobody's business but the owner's.
+DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _laptop_secret() -> str:
@@ -72,6 +73,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 2
+# Uploads wait on the data's disk: /tmp is often held in memory.
+FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "uploads")
+Path(FILE_UPLOAD_TEMP_DIR).mkdir(mode=0o700, exist_ok=True)
 
 INSTALLED_APPS = [
     "imageproc",
@@ -93,6 +97,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.middleware.RefuseMalformed",
     "config.middleware.RequestLog",
     "imageproc.metrics.middleware.RequestTimer",
     "django.middleware.security.SecurityMiddleware",
@@ -154,7 +159,7 @@ AXES_VERBOSE = False
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = DATA_DIR / "staticfiles"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", str(DATA_DIR / "staticfiles")))
 
 # --- Database and cache -----------------------------------------------------------------------
 DATABASES: dict[str, Any] = {
@@ -162,6 +167,9 @@ DATABASES: dict[str, Any] = {
 }
 _SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 if _SQLITE:
+    # SQLite gives its other files the permissions of the first.
+    if not (_database := Path(DATABASES["default"]["NAME"])).exists():
+        _database.touch(mode=0o600)
     # WAL: readers do not wait for the writer. BEGIN IMMEDIATE: a transaction that will write waits
     # for its turn at the start; a deferred one fails with "database is locked" half-way.
     # synchronous=FULL (SQLite's default) stays: an acknowledged upload survives a power cut.
@@ -255,13 +263,12 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
     },
 }
 # The look of the admin (django-unfold) is built on Alpine.js, which compiles the expressions of its
-# attributes, and on styles within the page. No script within the page runs there either. An image's
-# page shows it as it is at its host.
+# attributes, and on styles within the page. No script within the page runs there either.
 ADMIN_CONTENT_SECURITY_POLICY: dict[str, Any] = {
     **CONTENT_SECURITY_POLICY["DIRECTIVES"],
     "script-src": ["'self'", "'unsafe-eval'"],
     "style-src": ["'self'", "'unsafe-inline'"],
-    "img-src": [*_IMAGE_SOURCES, "data:", "http:", "https:"],
+    "img-src": [*_IMAGE_SOURCES, "data:"],
 }
 # Swagger UI draws with styles of its own and pictures of its own.
 DOCS_CONTENT_SECURITY_POLICY: dict[str, Any] = {

@@ -16,10 +16,7 @@ from imageproc.admin.operation import Operation, on_list, on_page
 from imageproc.models import ImageStatus, ProcessingRequest, Product, ProductImage
 from imageproc.requests import operations, report
 
-PICTURE = (
-    '<img src="{}" alt="{}" loading="lazy" referrerpolicy="no-referrer"'
-    ' class="max-h-80 rounded-default">'
-)
+PICTURE = '<img src="{}" alt="{}" loading="lazy" class="max-h-80 rounded-default">'
 LINK = (
     '<a class="text-primary-600 dark:text-primary-500" href="{}" rel="noreferrer"'
     ' target="_blank">Open it at its host</a>'
@@ -155,10 +152,7 @@ class ImageAdmin(OperatorAdmin):
 
     @display(description="Before")
     def before(self, image: ProductImage) -> str:
-        """Loaded by the operator's browser, from the host that the catalogue names; where the
-        service could not load it, a link to see why."""
-        if image.output_key:
-            return format_html(PICTURE, image.input_url, "The image at its host")
+        """A link: the operator's browser loads nothing by itself from an address of a user's."""
         return format_html(LINK, image.input_url)
 
     @display(description="After")

@@ -15,7 +15,7 @@ from django.core.exceptions import (
     TooManyFilesSent,
 )
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.views import defaults
 from rest_framework import exceptions
@@ -107,6 +107,7 @@ _MEANINGS: dict[Any, tuple[int, str, str]] = {
     (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent): (
         *(413, "form_too_large", "The form has too many or too long fields."),
     ),
+    UnreadablePostError: (408, "body_incomplete", "The rest of the body did not arrive."),
     (SuspiciousOperation, MultiPartParserError): (
         *(400, "malformed_request", "The request cannot be read."),
     ),

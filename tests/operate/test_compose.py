@@ -134,7 +134,9 @@ class Stack:
         service = self.file["services"][name]
         command = [self.native(part) for part in service["command"]]
         binaries = Path(sys.executable).parent
-        environment = {k: self.native(v) for k, v in service["environment"].items()}
+        # A name without a value is passed on from compose's own environment, which has none here.
+        stated = {k: v for k, v in service["environment"].items() if v is not None}
+        environment = {k: self.native(v) for k, v in stated.items()}
         return subprocess.Popen(
             [*leash(), str(binaries / command[0]), *command[1:]],
             cwd=ROOT,
@@ -263,3 +265,20 @@ def test_its_commands_carry_a_whole_csv(stack: Any, tmp_path: Path) -> None:
             assert process.wait(40) == 0, (tmp_path / f"{name}.log").read_text()
         lines = (tmp_path / "web.log").read_text().splitlines()
         assert [line for line in lines if not line.startswith("{")] == []
+
+
+def test_static_files_come_with_the_image() -> None:
+    """A volume would keep those of the first version that ran."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    [root] = set(re.findall(r"STATIC_ROOT=(\S+)", dockerfile))
+    for name in OWN:
+        service = compose()["services"][name]
+        mounts = [m.split(":")[-2 if m.startswith("/data") else -1] for m in service["tmpfs"]]
+        mounts += [volume.split(":")[1] for volume in service.get("volumes", [])]
+        assert not any(root.startswith(mount) for mount in mounts)
+        assert "/data" in mounts, f"{name} cannot write its metrics and spools"
+
+
+def test_grafana_has_never_its_own_first_password() -> None:
+    grafana = compose()["services"]["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"]
+    assert grafana == "${GRAFANA_PASSWORD:-${METRICS_TOKEN}}"

@@ -68,12 +68,13 @@ class OriginalView(APIView):
         responses={(200, "image/*"): OpenApiTypes.BINARY} | problems(401, 404, 503),
     )
     def get(self, request: Request, image_id: UUID) -> HttpResponseBase:
-        """Bytes from a stranger's host: to be looked at, never to be run."""
+        """Bytes from a stranger's host: a browser saves them and never shows them here."""
         image = own_image(request, image_id)
         if not image.original_key:
             raise Http404
         answer = FileResponse(
             report.open_original(image),
+            as_attachment=True,
             filename=report.name_of(image.original_key),
             content_type=report.original_type(image) or "application/octet-stream",
         )

@@ -61,8 +61,13 @@ def _open_partial(path: Path) -> tuple[Path, BinaryIO]:
     for _ in range(10):
         with suppress(FileNotFoundError):
             _make_folder(path.parent)
-            return partial, partial.open("xb")
+            return partial, open(partial, "xb", opener=_for_the_owner)
     raise FileNotFoundError(partial)
+
+
+def _for_the_owner(path: str, flags: int) -> int:
+    """Open a file that only its owner may read: catalogues and pictures of others."""
+    return os.open(path, flags, mode=0o600)
 
 
 def _make_folder(folder: Path) -> None:
@@ -70,7 +75,7 @@ def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     with suppress(FileNotFoundError):
         _sync_folder(folder.parent)
 
