@@ -17,7 +17,7 @@ from PIL import Image, ImageCms, ImageDraw, ImageFilter
 Size = tuple[int, int]
 
 # How to store a picture so that a viewer honouring the EXIF orientation shows it upright.
-_STORED_AS = {
+STORED_AS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -138,8 +138,8 @@ def turned(orientation: int, seed: int = 1, size: Size = (1600, 1200)) -> bytes:
     """A JPEG whose EXIF orientation (1-8) says how to hold it; shown upright it is ``draw``'s.
     Its EXIF also names a camera maker and a description, which must not leave the service."""
     picture = draw(seed, size)
-    if orientation in _STORED_AS:
-        picture = picture.transpose(_STORED_AS[orientation])
+    if orientation in STORED_AS:
+        picture = picture.transpose(STORED_AS[orientation])
     exif = Image.Exif()
     exif[_ORIENTATION] = orientation
     exif[_CAMERA_MAKER] = "Secret Camera"

@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from imageproc.images.compress import boxes, jpeg
+from imageproc.images.compress import boxes, jpeg, tiff
 
 # The magic numbers of what we read; ISO base media files (HEIC, AVIF) are told by their brands.
 _MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -125,25 +125,13 @@ def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         at = end
 
 
-def _tiff_whole(data: bytes) -> bool:
-    """Is the first directory inside the file? The strips' own reach is the decoder's to judge."""
-    order: str = "<" if data[:2] == b"II" else ">"
-    if len(data) < 8:
-        return False
-    (at,) = struct.unpack_from(f"{order}I", data, 4)
-    if at + 2 > len(data):
-        return False
-    (entries,) = struct.unpack_from(f"{order}H", data, at)
-    return bool(at + 2 + 12 * entries <= len(data))
-
-
 def _bmp_whole(data: bytes) -> bool:
     return int.from_bytes(data[2:6], "little") <= len(data)
 
 
 _WHOLE = {
     "jpeg": jpeg.is_whole, "png": _png_whole, "gif": _gif_whole, "webp": _webp_whole,
-    "tiff": _tiff_whole, "avif": boxes.is_whole, "heic": boxes.is_whole, "bmp": _bmp_whole,
+    "tiff": tiff.is_whole, "avif": boxes.is_whole, "heic": boxes.is_whole, "bmp": _bmp_whole,
 }  # fmt: skip
 
 

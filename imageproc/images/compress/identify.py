@@ -14,7 +14,7 @@ from PIL import Image
 
 from imageproc import faults
 from imageproc.faults import Fault
-from imageproc.images.compress import anatomy, heif, jpeg, png
+from imageproc.images.compress import anatomy, heif, jpeg, png, tiff
 from imageproc.images.compress.numbers import Numbers
 
 # The segments of a JPEG that may say something of its colours, or of which side is up.
@@ -60,6 +60,8 @@ class Source:
     numbers: Numbers | None = None
     # A colour JPEG without EXIF, colour profile or Adobe's marker: its pixels are upright sRGB.
     bare: bool = False
+    # Channels at the end of a TIFF that are no transparency.
+    saved_selections: int = 0
     # A JPEG that may have lost pixels: libjpeg-turbo must find it whole, whoever decodes it.
     doubtful: bool = False
 
@@ -75,14 +77,36 @@ def identify(data: bytes, budget: Budget) -> Source | Fault:
         return faults.FORMAT_UNSUPPORTED
     if kind == "jpeg":
         return _identify_jpeg(data, budget)
+    if kind == "tiff":
+        return _identify_tiff(data, budget)
+    return _identify_other(kind, data, budget)
+
+
+def _identify_other(kind: str, data: bytes, budget: Budget) -> Source | Fault:
     if not anatomy.is_whole(kind, data):
         return faults.IMAGE_TRUNCATED.because(f"{kind} file ends early")
     if fault := _overpacked(kind, data, budget):
         return fault
     opened = _open(kind, data)
+    return opened if isinstance(opened, Fault) else _within(kind, data, opened, budget)
+
+
+def _identify_tiff(data: bytes, budget: Budget) -> Source | Fault:
+    directory = _open("tiff", data)
+    if isinstance(directory, Fault):
+        return directory
+    if directory.unread_kind:
+        return faults.FORMAT_UNSUPPORTED.because(directory.unread_kind)
+    source = _within("tiff", directory.data, directory, budget)
+    if isinstance(source, Fault):
+        return source
+    if not directory.needs_pillow:
+        return replace(source, saved_selections=directory.saved_selections)
+    opened = _open("tiff", directory.data, by_pillow=True)
     if isinstance(opened, Fault):
         return opened
-    return _within(kind, data, opened, budget)
+    # Pillow's size is the upright one, and so are its pixels.
+    return replace(source, opened=opened, width=opened.width, height=opened.height)
 
 
 def _identify_jpeg(data: bytes, budget: Budget) -> Source | Fault:
@@ -120,13 +144,15 @@ def _overpacked(kind: str, data: bytes, budget: Budget) -> Fault | None:
     return None
 
 
-def _open(kind: str, data: bytes) -> Any:
-    """The header, read by Pillow or pillow-heif. They promise no set of exceptions for hostile
+def _open(kind: str, data: bytes, *, by_pillow: bool = False) -> Any:
+    """The header, read by Pillow, pillow-heif or us. They promise no set of exceptions for hostile
     bytes (struct.error, KeyError, OverflowError have all been seen), so all are answers here."""
     try:
         opened: Any = heif.opened(data, kind) if kind in ("avif", "heic") else None
         if opened is None and kind == "heic":
             return faults.FORMAT_UNSUPPORTED.because("a film without a still picture")
+        if kind == "tiff" and not by_pillow:
+            opened = tiff.read(data)
         # Of an AVIF film without a still picture, Pillow shows the first frame.
         opened = opened or Image.open(io.BytesIO(data), formats=[kind.upper()])
         return opened if min(opened.size) > 0 else faults.IMAGE_CORRUPT.because("no pixels")
@@ -154,8 +180,8 @@ def _within(kind: str, data: bytes, opened: Any, budget: Budget, scans: int = 0)
 
 
 def _opens_itself(kind: str, opened: Any) -> bool:
-    """libvips has no reader for these, or (YCbCr in a TIFF) reads the colours wrong."""
-    return kind in ("bmp", "avif", "heic") or (kind == "tiff" and opened.mode == "YCbCr")
+    """libvips has no reader for these, or (AVIF) must be told more than it reads."""
+    return kind in ("bmp", "avif", "heic")
 
 
 def _is_bare(kind: str, opened: Any) -> bool:
@@ -178,21 +204,13 @@ def _held_per_pixel(kind: str, data: bytes, opened: Any, scans: int) -> float:
     return held * opened.decoded_share if isinstance(opened, heif.Heif) else held
 
 
-def _tiff_held_per_pixel(opened: Any) -> float:
+def _tiff_held_per_pixel(picture: tiff.Tiff) -> float:
     """A strip or a row of tiles is held at once, and a file may declare itself a single strip."""
-    if opened.mode == "YCbCr":
+    if picture.needs_pillow:
         return 9.0
-    width: int = opened.size[0]
-    height: int = opened.size[1]
-    sample = _tag(opened, 277, 1) * _tag(opened, 258, 1) / 8
-    if 322 not in opened.tag_v2:
-        return sample * min(_tag(opened, 278, height), height) / height
-    tile_width, tile_height = _tag(opened, 322, width), _tag(opened, 323, height)
+    width, height = picture.size
+    sample = picture.number(277, 1) * picture.number(tiff.BITS, 1) / 8
+    if 322 not in picture.tag_v2:
+        return sample * min(picture.number(278, height), height) / height
+    tile_width, tile_height = picture.number(322, width), picture.number(323, height)
     return sample * -(-width // tile_width) * tile_width * tile_height / (width * height)
-
-
-def _tag(opened: Any, number: int, default: int) -> int:
-    """A positive whole number from a TIFF's directory, where a file may put anything at all."""
-    value = opened.tag_v2.get(number, default)
-    first = value[0] if isinstance(value, tuple) and value else value
-    return first if isinstance(first, int) and first > 0 else default

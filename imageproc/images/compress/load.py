@@ -48,6 +48,8 @@ def load(source: Source, shrink: int = 1) -> Any:
         raise RefusedError(faults.IMAGE_CORRUPT.because("two readers disagree about its size"))
     if loaded.format not in ("uchar", "ushort"):
         raise RefusedError(faults.FORMAT_UNSUPPORTED.because(f"{loaded.format} samples"))
+    if 0 < source.saved_selections < loaded.bands:
+        return loaded.extract_band(0, n=loaded.bands - source.saved_selections)
     return loaded
 
 

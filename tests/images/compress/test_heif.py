@@ -49,7 +49,7 @@ def test_turns_and_mirrors_of_the_container(kind: str, turn: tuple[int, int | No
 def test_every_orientation_as_encoders_write_it(kind: str, orientation: int) -> None:
     """Both encoders turn an EXIF orientation into irot and imir."""
     drawn = pictures.draw(2, SIZE)
-    stored = drawn.transpose(pictures._STORED_AS[orientation]) if orientation > 1 else drawn
+    stored = drawn.transpose(pictures.STORED_AS[orientation]) if orientation > 1 else drawn
     exif = Image.Exif()
     exif[0x0112] = orientation
     shown = _shown(encoded(stored, kind, exif=exif.tobytes()))
