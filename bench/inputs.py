@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from imageproc import pictures
+from tests.support import pictures
 
 # Twelve camera photographs, 1.3 to 22 megapixels, where they are at hand.
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "photos"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
@@ -11,18 +10,17 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from imageproc import intake, sample
+from imageproc import intake
 from imageproc.images.fetch import Policy, check
 from imageproc.models import ProcessingRequest
+from imageproc.web import sample
 from imageproc.web.access import WebRequest, own_address, personal
 from imageproc.web.forms import UploadForm
 
 RECENT = 5
-SAMPLE = {item.file: item for item in sample.items_of(12)}
 TOP_HOSTS = 6
 
 
@@ -63,7 +61,7 @@ def try_sample(request: WebRequest, owner_id: int) -> HttpResponseBase:
     accepted = intake.accept(
         intake.Upload(
             owner_id=owner_id,
-            file=BytesIO(_catalogue(request)),
+            file=BytesIO(sample.sheet(_sample_address(request))),
             file_name="sample.csv",
             base_url=own_address(request),
             options=options,
@@ -74,24 +72,16 @@ def try_sample(request: WebRequest, owner_id: int) -> HttpResponseBase:
 
 @require_GET
 def sample_csv(request: HttpRequest) -> HttpResponse:
-    answer = HttpResponse(_catalogue(request), content_type="text/csv; charset=utf-8")
+    answer = HttpResponse(
+        sample.sheet(_sample_address(request)), content_type="text/csv; charset=utf-8"
+    )
     answer["Content-Disposition"] = 'attachment; filename="sample.csv"'
     return answer
 
 
-@require_GET
-@cache_control(public=True, max_age=86_400)
-def sample_picture(request: HttpRequest, name: str) -> HttpResponse:
-    """A drawn picture of the sample; Http404 for the one whose link is broken on purpose."""
-    data = _drawn(name)
-    if data is None:
-        raise Http404
-    return HttpResponse(data, content_type="application/octet-stream")
-
-
 def sample_works(request: HttpRequest) -> bool:
     """Whether the workers may ask this service for the sample's pictures."""
-    return check(f"{own_address(request)}/sample/001.jpg", Policy.from_settings()) is None
+    return check(_sample_address(request), Policy.from_settings()) is None
 
 
 def _start(request: WebRequest, owner_id: int) -> HttpResponseBase:
@@ -155,19 +145,6 @@ def _found(sheet: Any) -> dict[str, Any]:
     }
 
 
-def _catalogue(request: HttpRequest) -> bytes:
-    return sample.csv_of(SAMPLE.values(), f"{own_address(request)}/sample").encode()
-
-
-def _drawn(name: str) -> bytes | None:
-    """None where there is no such picture."""
-    item = SAMPLE.get(name)
-    return _draw(name) if item is not None and item.draw is not None else None
-
-
-@lru_cache(maxsize=len(SAMPLE))
-def _draw(name: str) -> bytes:
-    """Once a process: half a second of work."""
-    draw = SAMPLE[name].draw
-    assert draw is not None
-    return draw()
+def _sample_address(request: HttpRequest) -> str:
+    """Where the workers find the sample's pictures."""
+    return f"{own_address(request)}{settings.STATIC_URL}sample"

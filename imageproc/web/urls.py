@@ -14,7 +14,6 @@ urlpatterns = [
     path("inspect/", uploads.inspect, name="inspect"),
     path("sample/", uploads.try_sample, name="sample"),
     path("sample.csv", uploads.sample_csv, name="sample-csv"),
-    path("sample/<str:name>", uploads.sample_picture, name="sample-picture"),
     path("requests/", requests.index, name="requests"),
     path(one, requests.detail, name="request"),
     path(f"{one}progress/", requests.progress, name="progress"),

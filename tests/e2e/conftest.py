@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imageproc import pictures
+from tests.support import pictures
 from tests.support.origin import Origin
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.seaweed import Seaweed

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from PIL import Image, ImageOps
 
-from imageproc import pictures
 from imageproc.faults import HTML_NOT_IMAGE, NOT_AN_IMAGE, NOT_FOUND
 from tests.e2e.conftest import sheet_of
+from tests.support import pictures
 from tests.support.origin import Origin
 from tests.support.servers.s3 import Bucket
 from tests.support.servers.service import Service

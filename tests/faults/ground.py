@@ -14,12 +14,12 @@ from typing import Any
 import psutil
 import psycopg
 
-from imageproc import pictures
 from tests.e2e.conftest import sheet_of
 from tests.faults.checker import FINAL, Promise, Verdict, judge
 from tests.faults.hostile import HostileOrigin
 from tests.faults.proxy import Proxy
 from tests.faults.trees import Web, Workers, descendants
+from tests.support import pictures
 from tests.support.origin import Origin
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.rclone import Rclone

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from imageproc import pictures
 from imageproc.images.crew import MAX_PER_HOST
 from tests.faults.conftest import FETCH_DEADLINE
 from tests.faults.ground import Ground
 from tests.faults.ledger import Ledger
+from tests.support import pictures
 
 pytestmark = pytest.mark.timeout(1800)
 # For the clocks of two processes on a busy machine.

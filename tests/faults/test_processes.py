@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
-from imageproc import pictures
 from tests.faults.ground import Ground, kill
 from tests.faults.ledger import SEED, Ledger
+from tests.support import pictures
 
 pytestmark = pytest.mark.timeout(3000)
 LONG = pytest.mark.faults

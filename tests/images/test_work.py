@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from imageproc import pictures
 from imageproc.images import store
 from imageproc.images import work as working
 from imageproc.images.blackbox import BlackBox
 from imageproc.images.crew import InHand
 from imageproc.images.fetch.download import Body
 from imageproc.images.outcome import Done
-from tests.support import build
+from tests.support import build, pictures
 
 pytestmark = pytest.mark.django_db
 PICTURE = pictures.jpeg(1, (300, 200))

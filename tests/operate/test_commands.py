@@ -21,11 +21,11 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from config.reference import document
-from imageproc import pictures
+from imageproc.faults import NOT_AN_IMAGE, NOT_FOUND
 from imageproc.images import store
 from imageproc.models import ProcessingRequest, ProductImage
 from tests.e2e.conftest import sheet_of
-from tests.support import build
+from tests.support import build, pictures
 from tests.support.origin import Origin
 from tests.workers.harness import MANAGE, wait_for
 
@@ -119,6 +119,23 @@ class TestProcess:
         with pytest.raises(CommandError, match="line 2: ") as refused:
             call_command("process", str(sheet))
         assert refused.value.returncode == 2
+
+
+def test_the_demo_processes_the_sample(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(MANAGE), "demo"],
+        env=os.environ | {"DATA_DIR": str(tmp_path), "DATABASE_URL": "sqlite://:memory:"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    broken, no_picture, where = done.stdout.splitlines()
+    assert broken == f"Broken link: {NOT_FOUND.sentence}"
+    assert no_picture == f"Not a picture: {NOT_AN_IMAGE.sentence}"
+    assert where.endswith(f"{tmp_path}/demo/results")
+    assert len(list((tmp_path / "demo" / "results" / "images").iterdir())) == 12
 
 
 @pytest.mark.django_db(transaction=True)

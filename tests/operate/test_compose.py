@@ -25,7 +25,8 @@ import pytest
 import requests
 import yaml
 
-from imageproc import sample
+from imageproc.web import sample
+from tests.support.origin import Origin
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.process import HOST, free_ports, leash
 from tests.support.servers.redis import Redis
@@ -214,10 +215,12 @@ def wait_ready(stack: Any, seconds: float = 60) -> dict[str, Any]:
 
 def test_its_commands_carry_a_whole_csv(stack: Any, tmp_path: Path) -> None:
     with ExitStack() as open_:
-        catalogue = open_.enter_context(sample.serving(tmp_path / "pictures", 6))
+        origin = Origin(sample.FOLDER)
+        origin.start()
+        open_.callback(origin.stop)
         stack.extra |= {
             "OUTBOUND_ALLOW_CIDRS": "127.0.0.0/8",
-            "OUTBOUND_ALLOW_PORTS": str(catalogue.port),
+            "OUTBOUND_ALLOW_PORTS": str(origin.port),
         }
         assert stack.start("prepare").wait(90) == 0, (tmp_path / "prepare.log").read_text()
         assert stack.start("prepare").wait(90) == 0, "it may run again"
@@ -229,7 +232,7 @@ def test_its_commands_carry_a_whole_csv(stack: Any, tmp_path: Path) -> None:
         assert parts == {"database": "ok", "storage": "ok", "workers": "ok"}
 
         headers = {"Authorization": f"Bearer {api_key(stack)}"}
-        files = {"file": ("products.csv", catalogue.csv, "text/csv")}
+        files = {"file": ("products.csv", sample.sheet(origin.url), "text/csv")}
         answer = requests.post(f"{stack.web}/api/upload", files=files, headers=headers, timeout=60)
         assert answer.status_code == 202, answer.text
         request_id = answer.json()["requestId"]
@@ -246,7 +249,7 @@ def test_its_commands_carry_a_whole_csv(stack: Any, tmp_path: Path) -> None:
             f"{stack.web}/api/requests/{request_id}/output.csv", headers=headers, timeout=30
         )
         rows = list(csv.DictReader(io.StringIO(output.text)))
-        assert [r["Status"] for r in rows] == [item.status for item in catalogue.items]
+        assert [row["Status"] for row in rows] == ["COMPLETED"] * 12 + ["FAILED"] * 2
         picture = rows[0]["Output Image Urls"].replace("http://localhost:8000", stack.web)
         answer = requests.get(picture, timeout=30)
         assert answer.content[:2] == b"\xff\xd8"
@@ -257,7 +260,7 @@ def test_its_commands_carry_a_whole_csv(stack: Any, tmp_path: Path) -> None:
             "imageproc_queue_images"
             in requests.get(f"{stack.web}/metrics", headers=token, timeout=10).text
         )
-        done = 'imageproc_images_total{outcome="completed"} 6.0'
+        done = 'imageproc_images_total{outcome="completed"} 12.0'
         assert done in requests.get(stack.metrics, timeout=10).text
 
         for name, process in {**worker, **rest}.items():

@@ -76,7 +76,6 @@ NEUTRAL = {
     "api/docs",
     "api/",  # everything else under /api/: 404
     "sample.csv",
-    "sample/<str:name>",
     "sign-in/",
     "sign-out/",
 }

@@ -16,8 +16,8 @@ import pytest
 import requests
 from PIL import Image
 
-from imageproc import pictures
 from tests.images.compress.files import png_chunk
+from tests.support import pictures
 from tests.support.origin import Origin
 from tests.support.servers.service import Service
 

@@ -12,7 +12,6 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from imageproc import sample
 from imageproc.models import (
     ApiKey,
     FailureTally,
@@ -321,13 +320,6 @@ def test_the_sample_is_offered_where_the_workers_may_fetch_it(
     olga.post("/sample/")
     made = ProcessingRequest.objects.get()
     assert (made.file_name, made.total_images, made.store_originals) == ("sample.csv", 14, True)
-
-
-def test_the_samples_pictures_are_drawn(client: Client) -> None:
-    drawn = client.get("/sample/001.jpg").content
-    assert drawn == next(iter(sample.items_of(1))).draw()  # type: ignore[misc]
-    assert client.get("/sample/gone.jpg").status_code == 404  # broken on purpose
-    assert client.get("/sample/other.jpg").status_code == 404
 
 
 # --- Errors ---------------------------------------------------------------------------------------

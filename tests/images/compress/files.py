@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageStat
 
-from imageproc import pictures
 from imageproc.faults import Fault
 from imageproc.images.compress import PRESETS, Budget, Recipe, Rendition, compress
+from tests.support import pictures
 
 PHOTOS = sorted((Path(__file__).parents[4] / "shared" / "photos").glob("*.jpg"))
 SMALL = (480, 360)

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 import pytest
 from PIL import Image, ImageCms
 
-from imageproc import pictures
 from imageproc.images.compress import Recipe
 from tests.images.compress.files import (
     SMALL,
@@ -28,6 +27,7 @@ from tests.images.compress.files import (
     variant,
 )
 from tests.images.compress.heif_files import encoded, nclx, with_properties
+from tests.support import pictures
 
 Colour = tuple[float, float, float]
 LOSSLESS = Recipe(format="png")

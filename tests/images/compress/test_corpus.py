@@ -12,9 +12,9 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-from imageproc import pictures
 from imageproc.faults import Fault
 from imageproc.images.compress import PRESETS, Budget, Recipe, compress
+from tests.support import pictures
 
 FILES = int(os.environ.get("IMAGEPROC_CORPUS", "600"))
 FAMILY = {

@@ -13,7 +13,7 @@ from tests.images.compress.files import PHOTOS
 
 _PRELUDE = """
 import os, signal, resource
-from imageproc import pictures
+from tests.support import pictures
 from imageproc.images.compress import PRESETS, Budget, Rendition, compress
 def once(data):
     return isinstance(compress(data, PRESETS["catalog"], Budget()), Rendition)

@@ -9,10 +9,10 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageChops
 
-from imageproc import pictures
 from imageproc.images.compress import Recipe, boxes
 from tests.images.compress.files import difference, fault, opened, rendition
 from tests.images.compress.heif_files import box, encoded, nclx, with_properties
+from tests.support import pictures
 
 SIZE = (120, 80)
 KINDS = ("avif", "heic")

@@ -7,9 +7,9 @@ from random import Random
 import pytest
 from PIL import Image
 
-from imageproc import pictures
 from imageproc.images.compress import PRESETS, Budget, Rendition, compress
 from tests.images.compress.files import difference, fault, opened, rendition, variant
+from tests.support import pictures
 
 SIZE = (640, 480)
 DAMAGE = {"image_truncated", "image_corrupt"}

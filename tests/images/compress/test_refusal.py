@@ -10,9 +10,9 @@ import zlib
 import pytest
 from PIL import Image
 
-from imageproc import pictures
 from imageproc.images.compress import Budget, Recipe, Rendition, compress, jpeg
 from tests.images.compress.files import SMALL, fault, flat_png, png_chunk, rendition, variant
+from tests.support import pictures
 
 
 @pytest.mark.parametrize(

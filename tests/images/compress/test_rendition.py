@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from imageproc import pictures
 from imageproc.images.compress import PRESETS, Recipe, encode
 from imageproc.images.recipe import OutputFormat
 from tests.images.compress.files import (
@@ -22,6 +21,7 @@ from tests.images.compress.files import (
     sampling,
     variant,
 )
+from tests.support import pictures
 
 
 def _inputs() -> list[Path | str]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from imageproc import pictures
 from imageproc.images.compress import PRESETS, Recipe, decode, load
 from imageproc.images.compress.identify import Source
 from tests.images.compress.files import PHOTOS, SMALL, fault, rendition, variant
+from tests.support import pictures
 
 TURBO = load._by_turbo
 DRAWN = {

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from imageproc import pictures
 from tests.conftest import missing
+from tests.support import pictures
 from tests.support.origin import Origin
 from tests.support.servers.service import Service
 from tests.web.browser.chromium import BINARY, PHONE, WIDE, Scheme, chromium, page_of

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from imageproc import pictures
+from tests.support import pictures
 from tests.support.origin import Origin
 from tests.support.servers.service import Service
 from tests.web.browser.chromium import PHONE, WIDE, Scheme, chromium, page_of

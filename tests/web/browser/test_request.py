@@ -6,7 +6,7 @@ import csv
 
 from playwright.sync_api import Page, expect
 
-from imageproc import pictures
+from tests.support import pictures
 from tests.support.origin import Origin
 from tests.support.servers.service import Service
 from tests.web.browser.chromium import overflows

@@ -120,7 +120,7 @@ def test_the_sample_works_without_a_file(desk: Page, service: Service) -> None:
     with desk.expect_download() as download:
         desk.get_by_role("link", name="Download a sample CSV").click()
     text = download.value.path().read_text()
-    assert text.splitlines()[1] == f"P001,Plain photograph,{service.address}/sample/001.jpg"
+    assert text.splitlines()[1] == f"P001,Plain photograph,{service.address}/static/sample/001.jpg"
 
     desk.get_by_role("button", name="try it with the sample").click()
     finished(desk)

@@ -39,7 +39,7 @@ DISPLAY_P3 = (
 
 def draw(seed: int = 1, size: Size = (1600, 1200)) -> Image.Image:
     """A product on a soft backdrop, RGB. The upper left corner is marked, so a turn can be seen."""
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     picture = _backdrop(random, size)
     box = _place(random, size)
     _cast_shadow(picture, box)
@@ -51,7 +51,7 @@ def draw(seed: int = 1, size: Size = (1600, 1200)) -> Image.Image:
 
 def cut_out(seed: int = 1, size: Size = (1600, 1200)) -> Image.Image:
     """The product alone, RGBA, with a soft edge and nothing behind it."""
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     _backdrop(random, (8, 8))
     box = _place(random, size)
     picture = Image.new("RGB", size, "black")
