@@ -7,8 +7,8 @@ import struct
 import pytest
 from PIL import Image
 
-from imageproc import pictures
 from tests.images.compress.files import SMALL, difference, fault, opened, rendition, variant
+from tests.support import pictures
 
 
 def _same_picture(flawed: bytes, sound: bytes) -> None:
