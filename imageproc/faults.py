@@ -67,6 +67,11 @@ TLS_FAILED = _permanent(
     "The host's security certificate is not valid.",
     "Ask the host's owner to renew it.",
 )
+TLS_TOO_OLD = _permanent(
+    "tls_too_old",
+    "The host's encryption is too old to be safe.",
+    "Ask the host's owner to offer TLS 1.2 or newer.",
+)
 FETCH_TIMEOUT = _transient("fetch_timeout", "The host took too long to send the image.")
 FETCH_INTERRUPTED = _transient(
     "fetch_interrupted", "The connection broke before the image was whole."
@@ -84,6 +89,7 @@ ACCESS_DENIED = _permanent(
     "Check that the link is public and needs no sign-in.",
 )
 HTTP_REFUSED = _permanent("http_refused", "The host refused the request.")
+NOT_READY = _transient("not_ready", "The host says that this image is not ready yet.")
 HOST_BUSY = _transient("host_busy", "The host asked us to slow down.")
 HOST_ERROR = _transient("host_error", "The host failed to answer the request.")
 TOO_LARGE = _permanent(

@@ -56,7 +56,7 @@ def _process(in_hand: InHand, box: BlackBox) -> Done | Fault:
         compress_ms = _ms_since(in_hand.since)
         in_hand.enter(Step.STORE)
     if isinstance(rendition, Fault):
-        return rendition
+        return body.review(rendition)
     _enter(in_hand, Step.STORE)
     return _store(in_hand, body, rendition, fetch_ms, compress_ms)
 

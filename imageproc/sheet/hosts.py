@@ -1,9 +1,10 @@
-"""The authority of a URL (RFC 3986 3.2): user, host and port, judged by syntax alone."""
+"""The authority of a URL (RFC 3986, 3.2): user, host and port, judged by syntax alone."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 import idna
@@ -26,8 +27,8 @@ class Problem(NamedTuple):
 
 
 class Authority(NamedTuple):
-    """``host``: lower case, ASCII, IPv6 in brackets. ``port``: the scheme's default filled in.
-    ``text``: how it stands in the URL that is fetched."""
+    """``host``: lower case, ASCII, IPv6 in brackets, no dot at its end. ``port``: the scheme's
+    default filled in. ``text``: how both are written in the URL that is fetched."""
 
     host: str
     port: int
@@ -45,26 +46,29 @@ USERINFO = Problem(
 BAD_PORT = Problem("url_port", "The link's port is not a number from 1 to 65535.")
 
 
+@lru_cache(maxsize=4096)
 def parse_authority(text: str, scheme: str) -> Authority | Problem:
-    """Judge what stands between ``//`` and the path. ``scheme``: http or https."""
+    """Judge what stands between ``//`` and the path. ``scheme``: http or https.
+
+    As in browsers, an empty port is the default one and a port may have leading zeros.
+    """
     if "@" in text:
         return USERINFO
     bracketed = _BRACKETED.fullmatch(text)
-    raw_host, colon, raw_port = text.partition(":")
+    raw_host, _, raw_port = text.partition(":")
     if bracketed:
         raw_host, raw_port = bracketed[1], bracketed[2] or ""
-        colon = ":" if bracketed[2] is not None else ""
-    port = _port(raw_port) if colon else DEFAULT_PORT[scheme]
+    port = _port(raw_port) if raw_port else DEFAULT_PORT[scheme]
     if not port:
         return BAD_PORT
     host = _ipv6(raw_host) if bracketed else _name(raw_host)
     if isinstance(host, Problem):
         return host
-    return Authority(host, port, f"{host}:{port}" if colon else host)
+    return Authority(host, port, f"{host}:{port}" if raw_port else host)
 
 
 def _port(text: str) -> int:
-    """0 when it is none."""
+    """The port number; 0 for text that is none."""
     port = int(text) if _PORT.fullmatch(text) else 0
     return port if port <= 65535 else 0
 
@@ -80,24 +84,38 @@ def _ipv6(bracketed: str) -> str | Problem:
 
 
 def _name(raw: str) -> str | Problem:
-    if len(raw) > _MAX_HOST:
+    """A host name or an IPv4 address, as it is looked up."""
+    if len(raw) > _MAX_HOST + 1:
         return BAD_HOST
     host = raw.lower()
     if not host.isascii():
         try:
-            host = idna.encode(host, uts46=True).decode()
+            host = _ascii(host)
         except UnicodeError:
             return BAD_HOST
+    host = host.removesuffix(".")  # the root of DNS: the same host
     labels = host.split(".")
-    if _NUMERIC.fullmatch(labels[-1] or (labels[-2] if len(labels) > 1 else "")):
+    if _NUMERIC.fullmatch(labels[-1]):
         return _ipv4(host)
     if len(host) > _MAX_HOST or not all(_LABEL.fullmatch(label) for label in labels):
         return BAD_HOST
     return host
 
 
+def _ascii(host: str) -> str:
+    """A host in ASCII, mapped and encoded as browsers do it (UTS 46, non-transitional).
+
+    Emoji are valid there, though not in IDNA 2008. Raises UnicodeError.
+    """
+    mapped = idna.uts46_remap(host, std3_rules=False)
+    return ".".join(
+        label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
+        for label in mapped.split(".")
+    )
+
+
 def _ipv4(host: str) -> str | Problem:
-    """Only the plain dotted quad: octal, hexadecimal and short forms hide where they lead."""
+    """Only four plain decimal numbers: octal, hexadecimal and short forms hide where they lead."""
     try:
         return str(ipaddress.IPv4Address(host))
     except ValueError:

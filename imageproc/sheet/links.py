@@ -17,7 +17,8 @@ Policy = Callable[[str], tuple[str, str] | None]
 
 # The common URL, told apart in one step; group 1 is scheme and authority.
 _ORDINARY = re.compile(
-    r"(https?://[a-z0-9.\-]+(?::[0-9]+)?)[/?][a-zA-Z0-9\-._~:/?#@!$&'()*+,;=%]*",
+    r"(https?://[a-z0-9.\-]+(?::[0-9]+)?)[/?]"
+    r"(?:[a-zA-Z0-9\-._~:/?#@!$&'()*+,;=]|%[0-9a-fA-F]{2})*+",
 )
 
 
@@ -97,8 +98,7 @@ class UrlReader:
         return url.text
 
     def _host(self, url: Url) -> _Host:
-        scheme = url.text.partition("://")[0]
-        key = f"{scheme}://{url.authority.text}"
+        key = f"{url.scheme}://{url.authority.text}"
         host = self._hosts.get(key)
         if host is None:
             host = _Host(url.authority, self._judge(url))

@@ -8,15 +8,19 @@ from urllib.parse import quote
 
 from imageproc.sheet.hosts import Authority, Problem, parse_authority
 
-MAX_URL = 2048
+MAX_URL = 8000  # characters; what RFC 9110, 4.1 asks everybody to support
 _HOST = re.compile(r"https?://(\[[^\]]*\]|[^/?#:]*)")
-# ASCII: "ſ" is no s.
-_PARTS = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL | re.ASCII)
-# C0, DEL, C1, and the invisible ones that come along when a link is copied.
-_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
+# Scheme, authority, path with query, fragment. ASCII: "ſ" is no s.
+_PARTS = re.compile(r"(https?)://([^/?#]*)([^#]*)(.*)", re.IGNORECASE | re.DOTALL | re.ASCII)
+# C0, DEL, C1, the soft hyphen, lone surrogates, and the invisible ones that come along when a link
+# is copied. The joiners U+200C and U+200D belong to the spelling of words and emoji, and stay.
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
+)
 _SPACE = re.compile(r"\s")
 # Reserved and unreserved characters of RFC 3986, and the escapes that are there already.
 _KEPT = "%/:?#[]@!$&'()*+,;=~-._"
+_LONE_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")  # "50%.jpg"
 
 TOO_LONG = Problem("url_too_long", f"The link is longer than {MAX_URL} characters.")
 NOT_HTTP = Problem("url_scheme", "This is not a full http:// or https:// link.")
@@ -30,14 +34,21 @@ BACKSLASH = Problem("url_backslash", "The link contains a backslash. Use forward
 
 
 class Url(NamedTuple):
-    """``text``: what is fetched, ASCII only."""
+    """A URL as it is fetched, ASCII only. ``target``: its path and query, as they are sent."""
 
     text: str
+    scheme: str
     authority: Authority
+    target: str
 
 
 def check_url(text: str) -> Url | Problem:
-    """Judge one URL by its syntax and make it ASCII (IDNA 2008 host, percent-encoded path)."""
+    """Judge one URL by its syntax and take it apart: the only URL parser of the product, so that
+    no second reading of the same text can lead elsewhere.
+
+    Every byte of path and query stays as it is written, but for characters that RFC 3986 forbids
+    there (among them blanks and all that is not ASCII) and a "%" that starts no escape.
+    """
     problem = _spoilt(text)
     if problem:
         return problem
@@ -48,8 +59,15 @@ def check_url(text: str) -> Url | Problem:
     authority = parse_authority(parts[2], scheme)
     if isinstance(authority, Problem):
         return authority
-    url = f"{scheme}://{authority.text}{quote(parts[3], safe=_KEPT, errors='replace')}"
-    return Url(url, authority) if len(url) <= MAX_URL else TOO_LONG
+    target, fragment = _escaped(parts[3]), _escaped(parts[4])
+    url = f"{scheme}://{authority.text}{target}{fragment}"
+    if len(url) > MAX_URL:
+        return TOO_LONG
+    return Url(url, scheme, authority, target if target.startswith("/") else f"/{target}")
+
+
+def _escaped(text: str) -> str:
+    return _LONE_PERCENT.sub("%25", quote(text, safe=_KEPT))
 
 
 def _spoilt(text: str) -> Problem | None:

@@ -1,9 +1,9 @@
 """The only HTTP client of the product: images and webhooks.
 
-``get`` and ``post`` return an Answer or a Fault and raise nothing. One deadline bounds the whole
-exchange: name look-up, connecting, TLS, redirects, headers and body. Every URL is judged, those of
-redirects too (``target``), and every address that is dialled (``addresses``, ``dial``). Nothing is
-taken from the environment: no proxies, no netrc, no cookies.
+``get`` and ``post`` return an Answer or a Fault and raise nothing; inside, whatever goes wrong is
+raised (``errors``). One deadline bounds the whole exchange: name look-up, connecting, TLS,
+redirects, headers and body. Every URL is judged, those of redirects too (``target``), and every
+address that is dialled (``dial``). Nothing is taken from the environment: no proxies, no netrc.
 
 A redirect from https to http is followed: nothing secret was sent with the first request, a plain
 http link is accepted in a catalogue as well, and the second host is judged like the first.
@@ -12,45 +12,43 @@ http link is accepted in a catalogue as well, and the second host is judged like
 from __future__ import annotations
 
 import os
-import ssl
-import threading
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.client import IncompleteRead
 from urllib.parse import urljoin
 
 from django.conf import settings
+from requests import Request
+from requests.cookies import RequestsCookieJar, extract_cookies_to_jar, get_cookie_header
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
 from imageproc.faults import (
-    CONNECT_FAILED,
-    FETCH_INTERRUPTED,
     FETCH_TIMEOUT,
-    HOST_ERROR,
-    HTTP_REFUSED,
-    TLS_FAILED,
     TOO_LARGE,
     TOO_MANY_REDIRECTS,
     Fault,
 )
 from imageproc.images.fetch.addresses import Policy
-from imageproc.images.fetch.dial import Bounded, RefusedError
-from imageproc.images.fetch.target import Target, parse
-from imageproc.images.fetch.transport import StaleConnectionError, Transport
+from imageproc.images.fetch.connections import (
+    Connection,
+    Connections,
+    Origin,
+    StaleConnectionError,
+)
+from imageproc.images.fetch.errors import ERRORS, FetchError, fault_of
+from imageproc.images.fetch.target import parse
+from imageproc.sheet import Url
 
 USER_AGENT = "imageproc/0.1 (downloads catalogue images)"
 MAX_RETRY_AFTER = 3600.0  # seconds
 ANSWER_BYTES = 1024  # what is kept of a webhook receiver's answer
 _READ = 256 * 1024
-_DRAIN = 16 * 1024  # bytes: a body nobody wants is read up to here, to keep its connection
-_DRAIN_SECONDS = 0.5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class Limits:
 
     max_bytes: int = 50_000_000
     seconds: float = 30.0
-    redirects: int = 3
+    redirects: int = 10
 
     @classmethod
     def from_settings(cls) -> Limits:
@@ -72,6 +70,8 @@ class Answer:
     """What a host answered; ``body`` is decoded, and empty for a GET that was not a 2xx.
 
     ``headers`` have lower-case names. ``host`` is the one that answered, after redirects.
+    ``length_confirmed``: False for a body that just ended with the connection, so that it may have
+    been cut off.
     """
 
     status: int
@@ -79,6 +79,7 @@ class Answer:
     body: bytes
     host: str
     milliseconds: int
+    length_confirmed: bool = True
 
     @property
     def retry_after(self) -> float | None:
@@ -88,7 +89,7 @@ class Answer:
             return min(float(text[:9]), MAX_RETRY_AFTER)
         try:
             left = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):  # TypeError: a date without a zone
+        except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
             return None
         return min(max(left, 0.0), MAX_RETRY_AFTER)
 
@@ -96,7 +97,10 @@ class Answer:
 def get(url: str, limits: Limits, policy: Policy) -> Answer | Fault:
     """GET, redirects followed, body whole or a Fault."""
     clock = _Clock(limits.seconds)
-    return _caught(lambda: _followed(url, limits, policy, clock), clock)
+    try:
+        return _follow(url, limits, policy, clock)
+    except ERRORS as error:
+        return clock.fault_of(error)
 
 
 def post(
@@ -110,7 +114,19 @@ def post(
     """
     clock = _Clock(deadline)
     sent = {"User-Agent": USER_AGENT, **headers, "Connection": "close"}
-    return _caught(lambda: _posted(url, body, sent, policy, clock), clock)
+    try:
+        target = parse(url, policy)
+        connection = _connections(policy).new(Origin.of(target))
+        response = connection.ask("POST", target, sent, clock.left, body)
+    except ERRORS as error:
+        return clock.fault_of(error)
+    start = b""
+    with suppress(HTTPError, ValueError):
+        while piece := response.read1(ANSWER_BYTES - len(start), decode_content=False):
+            start += piece
+    response.close()
+    connection.close()
+    return _answer(response, start, target, clock)
 
 
 class _Clock:
@@ -127,76 +143,72 @@ class _Clock:
     def milliseconds(self) -> int:
         return round((time.monotonic() - self._started) * 1000)
 
-
-# --- Exchanges ------------------------------------------------------------------------------------
-def _followed(url: str, limits: Limits, policy: Policy, clock: _Clock) -> Answer:
-    for _ in range(limits.redirects + 1):
-        target = _judged(url, policy)
-        response = _asked(target, policy, clock)
-        location = response.headers.get("location")
-        if response.status not in _REDIRECTS or location is None:
-            good = 200 <= response.status < 300
-            body = _body(response, limits.max_bytes) if good else _dropped(response)
-            return _answer(response, body, target, clock)
-        _dropped(response)
-        url = _joined(target, location)
-    raise RefusedError(TOO_MANY_REDIRECTS.because(f"more than {limits.redirects}"))
+    def fault_of(self, error: Exception) -> Fault:
+        late = self.left <= 0 and not isinstance(error, FetchError)
+        return FETCH_TIMEOUT.because("deadline") if late else fault_of(error)
 
 
-def _posted(
-    url: str, body: bytes, headers: dict[str, str], policy: Policy, clock: _Clock
-) -> Answer:
-    target = _judged(url, policy)
-    response = _transport(policy, keep_alive=False).open("POST", target, headers, clock.left, body)
-    start = b""
-    with suppress(HTTPError):
-        while piece := response.read1(ANSWER_BYTES - len(start), decode_content=False):
-            start += piece
-    response.close()
-    return _answer(response, start, target, clock)
-
-
-def _judged(url: str, policy: Policy) -> Target:
-    target = parse(url, policy)
-    if isinstance(target, Fault):
-        raise RefusedError(target)
-    return target
-
-
-_GET_HEADERS = {
+# --- GET ------------------------------------------------------------------------------------------
+_HEADERS = {
     "User-Agent": USER_AGENT,
     "Accept": "image/*,*/*;q=0.5",
     "Accept-Encoding": "identity",
 }
 
 
-def _asked(target: Target, policy: Policy, clock: _Clock) -> HTTPResponse:
-    """A GET may be sent again when a kept-alive connection was being closed (RFC 9112, 9.3.1)."""
-    transport = _transport(policy, keep_alive=True)
-    for _ in range(2):
-        with suppress(StaleConnectionError):
-            return transport.open("GET", target, _GET_HEADERS, clock.left)
-    raise RefusedError(FETCH_INTERRUPTED.because("the host closes its connections"))
-
-
-def _joined(target: Target, location: str) -> str:
-    """The URL a redirect leads to; raw UTF-8 and blanks in it are what browsers accept, too."""
-    with suppress(UnicodeError):
-        location = location.encode("latin-1").decode("utf-8")
-    try:
-        return urljoin(target.url, location.strip().replace(" ", "%20"))
-    except ValueError:
-        return ""  # judged as no URL at all
-
-
-def _body(response: HTTPResponse, max_bytes: int) -> bytes:
-    """The decoded body; raises TOO_LARGE at the first byte above the cap."""
-    encoding = response.headers.get("content-encoding", "").strip().lower()
-    if encoding not in _ENCODINGS:
+def _follow(url: str, limits: Limits, policy: Policy, clock: _Clock) -> Answer:
+    """A redirect's cookies are sent with the requests that follow it here, and forgotten then."""
+    jar: RequestsCookieJar | None = None
+    for _ in range(limits.redirects + 1):
+        target = parse(url, policy)
+        headers = _HEADERS if jar is None else _HEADERS | _cookies(jar, target)
+        connection, response = _ask(target, headers, policy, clock)
+        if response.status not in _REDIRECTS or "location" not in response.headers:
+            return _receive(connection, response, target, limits, clock)
         response.close()
-        raise RefusedError(
-            HTTP_REFUSED.because(f"content encoding {encoding[:40]!r} was not asked for")
-        )
+        connection.close()
+        jar = RequestsCookieJar() if jar is None else jar
+        extract_cookies_to_jar(jar, Request("GET", target.text), response)  # type: ignore[no-untyped-call]
+        url = _join(target, response.headers.getlist("location")[0])
+    raise FetchError(TOO_MANY_REDIRECTS.because(f"more than {limits.redirects}"))
+
+
+def _cookies(jar: RequestsCookieJar, target: Url) -> dict[str, str]:
+    header = get_cookie_header(jar, Request("GET", target.text))  # type: ignore[no-untyped-call]
+    return {"Cookie": header} if header else {}
+
+
+def _ask(
+    target: Url, headers: dict[str, str], policy: Policy, clock: _Clock
+) -> tuple[Connection, HTTPResponse]:
+    """A GET may be sent again when a kept-alive connection was being closed (RFC 9112, 9.3.1)."""
+    connections, origin = _connections(policy), Origin.of(target)
+    if (idle := connections.take(origin)) is not None:
+        with suppress(StaleConnectionError):
+            return idle, idle.ask("GET", target, headers, clock.left)
+    fresh = connections.new(origin)
+    return fresh, fresh.ask("GET", target, headers, clock.left)
+
+
+def _receive(
+    connection: Connection, response: HTTPResponse, target: Url, limits: Limits, clock: _Clock
+) -> Answer:
+    """The answer with its body. Only a connection that brought a whole one may be used again."""
+    body = b""
+    try:
+        if 200 <= response.status < 300 and response.status != 202:
+            body = _read_body(response, limits.max_bytes)
+    finally:
+        response.close()
+        surplus = connection.surplus
+        connection.release(reusable=bool(body))
+    delimited = response.chunked or response.headers.get("content-length") is not None
+    return _answer(response, body, target, clock, confirmed=delimited and not surplus)
+
+
+def _read_body(response: HTTPResponse, max_bytes: int) -> bytes:
+    """The decoded body; raises TOO_LARGE at the first byte above the cap."""
+    _forget_unknown_encodings(response)
     declared = response.length_remaining
     pieces: list[bytes] = []
     size = 0
@@ -208,76 +220,51 @@ def _body(response: HTTPResponse, max_bytes: int) -> bytes:
         size += len(piece)
         if size > max_bytes:
             break
-    response.close()
-    raise RefusedError(TOO_LARGE.because(f"more than {max_bytes} bytes"))
+    raise FetchError(TOO_LARGE.because(f"more than {max_bytes} bytes"))
 
 
-def _dropped(response: HTTPResponse) -> bytes:
-    """Nothing: what is left of the answer is read when it is small and quick, so that its
-    connection lives; otherwise the connection is closed."""
-    declared = response.length_remaining
-    sock = response.connection and response.connection.sock
-    if declared is not None and declared <= _DRAIN and isinstance(sock, Bounded):
-        sock.hurry(_DRAIN_SECONDS)
-        with suppress(HTTPError):
-            response.read(_DRAIN, decode_content=False)
-    response.close()
-    return b""
+def _forget_unknown_encodings(response: HTTPResponse) -> None:
+    """Names like "aws-chunked" or "UTF-8" mean nothing, as in browsers: the codec sees the bytes.
+    (urllib3 takes an unknown name in a list for deflate.)"""
+    names = response.headers.get("content-encoding", "").lower().split(",")
+    known = [name.strip() for name in names if name.strip() in response.CONTENT_DECODERS]
+    if len(known) < len(names):
+        response.headers["content-encoding"] = ", ".join(known)
 
 
-def _answer(response: HTTPResponse, body: bytes, target: Target, clock: _Clock) -> Answer:
+_AUTHORITY = re.compile(rb"(?:[a-z][a-z0-9+.\-]*:)?//[^/?#]*", re.IGNORECASE)
+_TO_ESCAPE = re.compile(rb"[^!-~]")
+
+
+def _join(base: Url, location: str) -> str:
+    """The URL a redirect leads to, read as browsers do: backslashes are slashes, and raw bytes in
+    the path are escaped one by one, whatever their charset (a host name is UTF-8)."""
+    raw = location.strip().encode("latin-1")
+    path = re.split(rb"[?#]", raw, maxsplit=1)[0]
+    raw = path.replace(b"\\", b"/") + raw[len(path) :]
+    match = _AUTHORITY.match(raw)
+    start = match[0] if match else b""
+    rest = _TO_ESCAPE.sub(lambda found: b"%%%02X" % found[0][0], raw[len(start) :]).decode()
+    if start and not start.startswith(b"//"):
+        return start.decode("utf-8", "replace") + rest
+    return urljoin(base.text, start.decode("utf-8", "replace") + rest)
+
+
+def _answer(
+    response: HTTPResponse, body: bytes, target: Url, clock: _Clock, *, confirmed: bool = True
+) -> Answer:
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status, headers, body, target.host, clock.milliseconds)
+    host = target.authority.host
+    return Answer(response.status, headers, body, host, clock.milliseconds, confirmed)
 
 
-# --- What went wrong ------------------------------------------------------------------------------
-def _caught(exchange: Callable[[], Answer], clock: _Clock) -> Answer | Fault:
-    try:
-        return exchange()
-    except RefusedError as refused:
-        return refused.fault
-    except (HTTPError, OSError) as error:
-        return FETCH_TIMEOUT.because("deadline") if clock.left <= 0 else _fault(_root(error))
+# --- One set of connections a process and policy --------------------------------------------------
+# So a kept-alive connection always leads to a peer that this policy allowed. Sockets and locks must
+# not be shared with a forked child, so a child starts with none.
+_by_policy: dict[Policy, Connections] = {}
+forget = _by_policy.clear
+os.register_at_fork(after_in_child=forget)
 
 
-def _root(error: BaseException) -> BaseException:
-    """What urllib3 wrapped."""
-    inner = next((arg for arg in error.args if isinstance(arg, BaseException)), error.__cause__)
-    return _root(inner) if inner is not None and isinstance(error, HTTPError) else error
-
-
-def _fault(error: BaseException) -> Fault:
-    """By the kind of the error. Its text is left out: it may hold the URL with its query."""
-    kind = type(error).__name__
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return TLS_FAILED.because(error.verify_message)
-    if isinstance(error, ssl.SSLError):
-        return CONNECT_FAILED.because(f"TLS: {error.reason or kind}")
-    if isinstance(error, TimeoutError):
-        return FETCH_TIMEOUT.because(kind)
-    if isinstance(error, OSError | IncompleteRead):
-        return FETCH_INTERRUPTED.because(kind)
-    return HOST_ERROR.because(f"not a valid HTTP answer: {kind}")
-
-
-# --- One set of connections a process -------------------------------------------------------------
-# Sockets and locks must not be shared with a forked child, so a child starts with none.
-_lock = threading.Lock()
-_transports: dict[tuple[Policy, bool], Transport] = {}
-
-
-def _transport(policy: Policy, *, keep_alive: bool) -> Transport:
-    key = policy, keep_alive
-    if (transport := _transports.get(key)) is not None:
-        return transport
-    with _lock:
-        return _transports.setdefault(key, Transport(policy, keep_alive=keep_alive))
-
-
-def _forget() -> None:
-    global _lock
-    _lock = threading.Lock()
-    _transports.clear()
-
-
-os.register_at_fork(after_in_child=_forget)
+def _connections(policy: Policy) -> Connections:
+    return _by_policy.get(policy) or _by_policy.setdefault(policy, Connections(policy))

@@ -1,105 +1,31 @@
-"""Connections to judged addresses only, with the deadline in the socket itself.
+"""Connections to judged addresses only.
 
-- A name is resolved anew for every dial, off the calling thread, because ``getaddrinfo`` cannot be
-  interrupted; **every** answer must be allowed; the address that was judged is the address that is
-  dialled, and the peer is judged once more. So nothing is gained by rebinding a name.
-- A socket knows when its exchange must be over and gives every single read and write only the time
-  that is left. Per-read timeouts would not stop a host that sends a byte a second, in its headers
-  or in its body. No watchdog thread, no lock.
-- A socket counts what it receives until the headers are done.
+A name is resolved anew for every dial, off the calling thread, because ``getaddrinfo`` cannot be
+interrupted. **Every** answer must be allowed, the address that was judged is the address that is
+dialled, and the peer is judged once more. So nothing is gained by rebinding a name.
 """
 
 from __future__ import annotations
 
-import math
 import socket
-import ssl
 import threading
 import time
 from concurrent.futures import Future
 from ipaddress import ip_address
-from typing import Any
 
 from imageproc.faults import (
     ADDRESS_FORBIDDEN,
     CONNECT_FAILED,
     DNS_FAILED,
     FETCH_TIMEOUT,
-    HOST_ERROR,
-    Fault,
 )
 from imageproc.images.fetch.addresses import Address, Policy, allowed
+from imageproc.images.fetch.errors import FetchError
+from imageproc.images.fetch.sockets import BoundedSocket
 from imageproc.images.fetch.target import literal
 
 CONNECT_SECONDS = 10.0  # for all addresses of a host together: a dead host must not cost a deadline
 RESOLVER_THREADS = 32
-MAX_HEADER_BYTES = 64 * 1024
-
-
-class RefusedError(Exception):
-    """Carries a Fault up through urllib3, which lets unknown exceptions pass."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.code, fault.detail)
-        self.fault = fault
-
-
-# --- Sockets with a deadline ----------------------------------------------------------------------
-class Bounded:
-    """Mixed into both kinds of socket. CPython's own loops (handshake, sendall) keep the timeout
-    as a total; reads come one by one through ``recv_into``."""
-
-    expires_at: float = math.inf  # time.monotonic()
-    budget: float = math.inf  # bytes that may still be received
-
-    def begin(self, seconds: float) -> None:
-        """An exchange starts: its whole time, and the budget of its headers."""
-        self.expires_at = time.monotonic() + seconds
-        self.budget = MAX_HEADER_BYTES
-
-    @property
-    def answering(self) -> bool:
-        """Whether anything of the answer has come."""
-        return self.budget < MAX_HEADER_BYTES
-
-    def hurry(self, seconds: float) -> None:
-        """What is left must not take longer than this."""
-        self.expires_at = min(self.expires_at, time.monotonic() + seconds)
-
-    def headers_done(self) -> None:
-        self.budget = math.inf
-
-    def _left(self) -> float:
-        left = self.expires_at - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the deadline has passed")
-        return left
-
-    def _spend(self, received: int) -> int:
-        self.budget -= received
-        if self.budget < 0:
-            raise RefusedError(HOST_ERROR.because(f"headers of more than {MAX_HEADER_BYTES} bytes"))
-        return received
-
-
-class BoundedSocket(Bounded, socket.socket):
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(self._left())
-        return self._spend(super().recv_into(*args, **kwargs))
-
-    def sendall(self, *args: Any, **kwargs: Any) -> None:
-        self.settimeout(self._left())
-        super().sendall(*args, **kwargs)
-
-
-class BoundedTLSSocket(Bounded, ssl.SSLSocket):
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(self._left())
-        return self._spend(super().recv_into(*args, **kwargs))
-
-    def send(self, *args: Any, **kwargs: Any) -> int:  # what its sendall calls in a loop
-        self.settimeout(self._left())
-        return super().send(*args, **kwargs)
 
 
 # --- Names ----------------------------------------------------------------------------------------
@@ -166,7 +92,7 @@ class Dialler:
         self.resolver = Resolver()
 
     def dial(self, host: str, port: int, seconds: float) -> BoundedSocket:
-        """A connected socket; raises RefusedError."""
+        """A connected socket; raises FetchError. ``host``: as in ``Authority``."""
         expires_at = time.monotonic() + seconds
         addresses = self._judged(host, seconds)
         give_up_at = min(expires_at, time.monotonic() + CONNECT_SECONDS)
@@ -180,9 +106,7 @@ class Dialler:
             except OSError as error:
                 failure = error.strerror or str(error)
         late = time.monotonic() >= expires_at
-        raise RefusedError(
-            (FETCH_TIMEOUT if late else CONNECT_FAILED).because(f"connect: {failure}")
-        )
+        raise FetchError((FETCH_TIMEOUT if late else CONNECT_FAILED).because(f"connect: {failure}"))
 
     def _judged(self, host: str, seconds: float) -> list[Address]:
         address = literal(host)
@@ -195,10 +119,10 @@ class Dialler:
         try:
             return self.resolver.resolve(host, seconds)
         except TimeoutError:
-            raise RefusedError(FETCH_TIMEOUT.because("name look-up")) from None
+            raise FetchError(FETCH_TIMEOUT.because("name look-up")) from None
         except (OSError, ValueError) as error:
             detail = getattr(error, "strerror", None) or type(error).__name__
-            raise RefusedError(DNS_FAILED.because(detail)) from None
+            raise FetchError(DNS_FAILED.because(detail)) from None
 
     def _connected(self, address: Address, port: int, seconds: float) -> BoundedSocket:
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
@@ -215,4 +139,4 @@ class Dialler:
 
     def _insist(self, address: Address) -> None:
         if not allowed(address, self.policy):
-            raise RefusedError(ADDRESS_FORBIDDEN.because(str(address)))
+            raise FetchError(ADDRESS_FORBIDDEN.because(str(address)))

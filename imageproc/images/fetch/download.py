@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
 from imageproc.faults import (
     ACCESS_DENIED,
@@ -12,7 +13,10 @@ from imageproc.faults import (
     HOST_ERROR,
     HTML_NOT_IMAGE,
     HTTP_REFUSED,
+    IMAGE_CORRUPT,
+    IMAGE_TRUNCATED,
     NOT_FOUND,
+    NOT_READY,
     Fault,
 )
 from imageproc.images import fetch as outbound
@@ -24,32 +28,60 @@ __all__ = ["Body", "Limits", "Policy", "fetch"]
 @dataclass(frozen=True, slots=True)
 class Body:
     """What was fetched. ``content_type`` is the host's claim, lower case without parameters;
-    ``host`` is the one that answered, after redirects."""
+    ``host`` is the one that answered, after redirects. ``length_confirmed``: the host told how long
+    it is and sent so much; otherwise it may have been cut off on the way."""
 
     data: bytes
     content_type: str
     status: int
     host: str
     milliseconds: int
+    length_confirmed: bool = True
+
+    def review(self, verdict: Fault) -> Fault:
+        """The codec's verdict on this body: "cut off" may heal where the length is unconfirmed."""
+        if self.length_confirmed or verdict.code not in _CUT:
+            return verdict
+        return replace(verdict, permanent=False)
+
+
+_CUT = frozenset({IMAGE_TRUNCATED.code, IMAGE_CORRUPT.code})
+_EMPTY = EMPTY_BODY.because("HTTP 200")
 
 
 def fetch(url: str, limits: Limits, policy: Policy) -> Body | Fault:
-    """The body of a 2xx answer, whole and decoded, within ``limits``."""
+    """The body of a 2xx answer, whole and decoded, within ``limits``. An empty one is asked for
+    once more: an origin that was just writing the file sends that."""
+    started = time.monotonic()
+    body = _fetch_once(url, limits, policy)
+    if body != _EMPTY:
+        return body
+    left = limits.seconds - (time.monotonic() - started)
+    return _fetch_once(url, replace(limits, seconds=left), policy)
+
+
+def _fetch_once(url: str, limits: Limits, policy: Policy) -> Body | Fault:
     answer = outbound.get(url, limits, policy)
     if isinstance(answer, Fault):
         return answer
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    fault = _refusal(answer) if not 200 <= answer.status < 300 else _not_a_file(answer.body, kind)
-    return fault or Body(answer.body, kind, answer.status, answer.host, answer.milliseconds)
+    picture = 200 <= answer.status < 300 and answer.status != 202
+    fault = _not_a_file(answer, kind) if picture else _refusal(answer)
+    confirmed = answer.length_confirmed and answer.status != 206
+    return fault or Body(
+        answer.body, kind, answer.status, answer.host, answer.milliseconds, confirmed
+    )
 
 
 # --- The answer's status ----------------------------------------------------------------------
 _BY_STATUS = {
+    202: NOT_READY,
     401: ACCESS_DENIED,
     403: ACCESS_DENIED,
     404: NOT_FOUND,
     408: HOST_BUSY,
     410: NOT_FOUND,
+    423: NOT_READY,
     425: HOST_BUSY,
     429: HOST_BUSY,
     503: HOST_BUSY,
@@ -57,8 +89,10 @@ _BY_STATUS = {
 
 
 def _refusal(answer: Answer) -> Fault:
-    other = HOST_ERROR if answer.status >= 500 else HTTP_REFUSED
-    fault = _BY_STATUS.get(answer.status, other)
+    unheard_of = answer.status >= 500 or answer.status < 200
+    fault = _BY_STATUS.get(answer.status, HOST_ERROR if unheard_of else HTTP_REFUSED)
+    if fault is ACCESS_DENIED and answer.retry_after is not None:
+        fault = HOST_BUSY  # how some hosts say that they were asked too often
     wait = None if fault.permanent else answer.retry_after
     return fault.because(f"HTTP {answer.status}", retry_after=wait)
 
@@ -77,10 +111,11 @@ _MAGIC = re.compile(
 )
 
 
-def _not_a_file(data: bytes, content_type: str) -> Fault | None:
+def _not_a_file(answer: Answer, content_type: str) -> Fault | None:
     """Error pages come with status 200, and pictures with the type text/html."""
+    data = answer.body
     if not data:
-        return EMPTY_BODY
+        return EMPTY_BODY.because(f"HTTP {answer.status}")
     if _HTML.match(data[:1024]) or (content_type in _HTML_TYPES and not _MAGIC.match(data)):
         return HTML_NOT_IMAGE.because(content_type)
     return None

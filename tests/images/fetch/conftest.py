@@ -13,8 +13,8 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
-from imageproc.images.fetch import Limits, Policy, client
-from imageproc.images.fetch.transport import tls_context
+from imageproc.images.fetch import Limits, Policy, client, connections
+from imageproc.images.fetch.connections import tls_context
 from tests.images.fetch.hostile import PUBLIC_NAMES, PUBLIC_V4, RESOLVES
 from tests.support.origin import Origin, origin, origin_server
 
@@ -24,9 +24,16 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(autouse=True)
 def _no_old_connections() -> Iterator[None]:
-    client._forget()
+    client.forget()
     yield
-    client._forget()
+    client.forget()
+
+
+@pytest.fixture
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection serves the next image at once, if nothing came."""
+    monkeypatch.setattr(connections, "REST", 0.0)
+    monkeypatch.setattr(connections, "WATCH", 0.0)
 
 
 @pytest.fixture

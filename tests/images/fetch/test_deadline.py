@@ -43,6 +43,7 @@ def test_an_endless_body_that_is_never_too_large(
     _timed_out(origin.url + "/endless", policy)
 
 
+@pytest.mark.usefixtures("no_rest")
 def test_slow_on_a_kept_alive_connection(origin: Origin, policy: Policy) -> None:
     assert isinstance(fetch(origin.serve("/ok"), Limits(seconds=5), policy), Body)
     _timed_out(origin.url + "/slow-headers", policy)

@@ -16,9 +16,10 @@ from pytest_django import Settings
 from imageproc.faults import Fault
 from imageproc.images.fetch import Answer, Limits, Policy, check, post
 from imageproc.images.fetch.addresses import allowed
-from imageproc.images.fetch.dial import Dialler, RefusedError
+from imageproc.images.fetch.dial import Dialler
 from imageproc.images.fetch.download import Body, fetch
-from imageproc.images.fetch.target import Target, parse
+from imageproc.images.fetch.errors import FetchError
+from imageproc.sheet import Url, check_url
 from tests.images.fetch.conftest import Wire
 from tests.images.fetch.hostile import FORBIDDEN, PUBLIC, PUBLIC_V4, RESOLVES
 from tests.support.origin import PICTURE, Origin
@@ -124,10 +125,11 @@ def test_a_hostile_host_is_judged_quickly() -> None:
 @example("http://", "xn--a/")
 def test_no_text_breaks_the_parser(start: str, rest: str) -> None:
     """It answers; and what it lets pass is plain ASCII, and means the same when read again."""
-    target = parse(start + rest, CLOSED)
-    if isinstance(target, Target):
-        assert target.url.isascii()
-        assert parse(target.url, CLOSED) == target
+    url = check_url(start + rest)
+    if isinstance(url, Url):
+        assert url.text.isascii()
+        assert check_url(url.text) == url
+        check(url.text, CLOSED)
 
 
 # --- Names that change -----------------------------------------------------------------------
@@ -147,7 +149,7 @@ def test_rebinding_a_thousand_times(wire: Wire) -> None:
         try:
             dialler.dial("rebind.example", 80, 5).close()
             good += 1
-        except RefusedError as refused:
+        except FetchError as refused:
             refusals.add(refused.fault.code)
     assert refusals == {"address_forbidden"}
     assert len(answers) == 1000  # one look-up a dial: nothing between judging and dialling

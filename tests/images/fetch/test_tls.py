@@ -10,8 +10,8 @@ import pytest
 
 from imageproc.faults import Fault
 from imageproc.images.fetch import Answer, Limits, Policy, post
+from imageproc.images.fetch.connections import tls_context
 from imageproc.images.fetch.download import Body, fetch
-from imageproc.images.fetch.transport import tls_context
 from tests.images.fetch.conftest import Wire
 from tests.images.fetch.hostile import PUBLIC_V4
 from tests.support.origin import PICTURE, Origin
@@ -19,6 +19,7 @@ from tests.support.origin import PICTURE, Origin
 CLOSED = Policy()
 
 
+@pytest.mark.usefixtures("no_rest")
 def test_a_valid_certificate(tls_origin: Origin, wire: Wire, limits: Limits) -> None:
     names: list[str | None] = []
     assert tls_origin.tls is not None

@@ -1,0 +1,86 @@
+"""What goes wrong inside an exchange is raised, and becomes a Fault in one place: here."""
+
+from __future__ import annotations
+
+import ssl
+from http.client import HTTPException, IncompleteRead
+
+from urllib3.exceptions import HTTPError
+
+from imageproc.faults import (
+    CONNECT_FAILED,
+    FETCH_INTERRUPTED,
+    FETCH_TIMEOUT,
+    HOST_ERROR,
+    TLS_FAILED,
+    TLS_TOO_OLD,
+    Fault,
+)
+
+# OpenSSL's names for "we have nothing in common that is still safe" (openssl/sslerr.h).
+_TOO_OLD = frozenset(
+    {
+        "DH_KEY_TOO_SMALL",
+        "EE_KEY_TOO_SMALL",
+        "NO_PROTOCOLS_AVAILABLE",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV1_ALERT_INSUFFICIENT_SECURITY",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "UNSAFE_LEGACY_RENEGOTIATION_DISABLED",
+        "UNSUPPORTED_PROTOCOL",
+        "VERSION_TOO_LOW",
+        "WRONG_CIPHER_RETURNED",
+        "WRONG_SIGNATURE_TYPE",
+        "WRONG_SSL_VERSION",
+    }
+)
+# X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY and …_VERIFY_LEAF_SIGNATURE
+_ISSUER_UNKNOWN = frozenset({20, 21})
+
+
+class FetchError(Exception):
+    """Ends an exchange with a Fault; passes through urllib3 and http.client unchanged."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.code, fault.detail)
+        self.fault = fault
+
+
+# What an answer can make http.client, urllib3 and its decoders raise.
+ERRORS = (FetchError, HTTPError, HTTPException, OSError, ValueError, EOFError)
+
+
+def fault_of(error: Exception) -> Fault:
+    """The Fault of anything that an exchange raised.
+
+    By the kind of the error: its text may hold the URL with its query.
+    """
+    cause = _cause(error)
+    if isinstance(cause, FetchError):
+        return cause.fault
+    if isinstance(cause, ssl.SSLError):
+        return _tls_fault(cause)
+    kind = type(cause).__name__
+    if isinstance(cause, TimeoutError):
+        return FETCH_TIMEOUT.because(kind)
+    if isinstance(cause, OSError | IncompleteRead):
+        return FETCH_INTERRUPTED.because(kind)
+    return HOST_ERROR.because(f"not a valid HTTP answer: {kind}")
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The error that urllib3 wrapped."""
+    inner = next((arg for arg in error.args if isinstance(arg, BaseException)), error.__cause__)
+    return _cause(inner) if inner is not None and isinstance(error, HTTPError) else error
+
+
+def _tls_fault(error: ssl.SSLError) -> Fault:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _ISSUER_UNKNOWN:
+            return TLS_FAILED.because(
+                f"{error.verify_message}: the host may have left out an intermediate certificate"
+            )
+        return TLS_FAILED.because(error.verify_message)
+    if error.reason in _TOO_OLD:
+        return TLS_TOO_OLD.because(error.reason)
+    return CONNECT_FAILED.because(f"TLS: {error.reason or type(error).__name__}")
