@@ -20,7 +20,7 @@ from django.template import loader
 from django_structlog.middlewares import RequestMiddleware
 
 from imageproc.api.problems import OUTAGES, RETRY_AFTER, outage_response, problem_response
-from imageproc.client import may_be_anonymous
+from imageproc.callers import may_be_anonymous
 
 log = logging.getLogger(__name__)
 

@@ -147,7 +147,7 @@ AUTHENTICATION_BACKENDS = [
 # By address alone: by name, anyone could lock an operator out. Counted in the database, which all
 # web processes share.
 AXES_LOCKOUT_PARAMETERS = ["ip_address"]
-AXES_CLIENT_IP_CALLABLE = "imageproc.client.known_address_of"
+AXES_CLIENT_IP_CALLABLE = "imageproc.callers.known_address_of"
 AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURES", 10)
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False

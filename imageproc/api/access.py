@@ -9,7 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
-from django.http import Http404
+from django.http import Http404, HttpRequest
 from rest_framework.request import Request
 
 from imageproc.models import ProcessingRequest, ProductImage, WebhookDelivery
@@ -49,7 +49,7 @@ def own_image(request: Request, image_id: UUID) -> ProductImage:
     return _or_404(mine.filter(id=image_id).first())
 
 
-def own_address(request: Request) -> str:
+def own_address(request: Request | HttpRequest) -> str:
     """Where this service is reached, without a slash at the end."""
     return settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
 

@@ -15,7 +15,7 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from imageproc import client
+from imageproc import callers
 from imageproc.api.throttles import refuse_guessing
 from imageproc.models import ApiKey
 
@@ -53,7 +53,7 @@ class LocalAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
-        if not client.may_be_anonymous(request._request):
+        if not callers.may_be_anonymous(request._request):
             return None
         if request.method not in SAFE_METHODS and _is_cross_site(request):
             raise CrossSite

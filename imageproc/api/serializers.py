@@ -6,11 +6,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from imageproc.images.recipe import MAX_SIDE
 from imageproc.intake import Options
 from imageproc.models import Priority, RequestStatus
 from imageproc.requests import report
-
-MAX_SIDE = 16_383
 
 
 class UploadSerializer(serializers.Serializer[Options]):

@@ -18,8 +18,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from imageproc import client
-from imageproc.caching import outages
+from imageproc import callers
 from imageproc.models import ApiKey
 
 if TYPE_CHECKING:  # the views import this module through the settings
@@ -46,8 +45,8 @@ class Window:
         number, passed = divmod(time.time(), PERIOD)
         try:
             before, now = self._count(who, int(number))
-        except outages():
-            log.warning("the cache is away: nobody is throttled")
+        except Exception:
+            log.warning("the cache is unavailable: nobody is throttled", exc_info=True)
             return 0.0
         used = now + before * (1 - passed / PERIOD)
         return 0.0 if used <= limit else self._wait(limit, before, passed)
@@ -81,13 +80,13 @@ class CallThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         # The laptop's own user: there is no one to keep apart.
-        if client.may_be_anonymous(request._request):
+        if callers.may_be_anonymous(request._request):
             return True
         self.seconds = self._seconds(request)
         return not self.seconds
 
     def _seconds(self, request: Request) -> float:
-        address, caller = client.address_of(request._request), caller_of(request)
+        address, caller = callers.address_of(request._request), caller_of(request)
         waits = [CALLS_OF_ADDRESS.allow(address, settings.CALLS_PER_MINUTE_ADDRESS)]
         if caller:
             waits.append(CALLS_OF_CALLER.allow(caller, settings.CALLS_PER_MINUTE_KEY))
@@ -101,7 +100,7 @@ class CallThrottle(BaseThrottle):
 
 def refuse_guessing(request: Request) -> None:
     """Count a wrong key; raises Throttled where an address shows too many."""
-    who = client.address_of(request._request)
+    who = callers.address_of(request._request)
     if seconds := WRONG_KEYS.allow(who, settings.WRONG_KEYS_PER_MINUTE):
         raise Throttled(wait=math.ceil(seconds))
 

@@ -25,6 +25,8 @@ FILE_TYPES: dict[OutputFormat, FileType] = {
     "avif": FileType("image/avif", "avif", 16_384, 19.0),
     "png": FileType("image/png", "png", 65_500, 0.5),
 }
+# The longest side that a recipe may ask for: every format can hold it.
+MAX_SIDE = min(kind.max_side for kind in FILE_TYPES.values())
 
 
 @dataclass(frozen=True, slots=True)

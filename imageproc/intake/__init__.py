@@ -5,9 +5,8 @@ from imageproc.intake.upload import (
     Refused,
     Upload,
     accept,
-    check_size,
     inspect,
     rehearse,
 )
 
-__all__ = ["Options", "Refused", "Upload", "accept", "check_size", "inspect", "rehearse"]
+__all__ = ["Options", "Refused", "Upload", "accept", "inspect", "rehearse"]

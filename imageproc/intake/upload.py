@@ -94,7 +94,7 @@ def accept(upload: Upload) -> ProcessingRequest:
     Raises Refused: nothing is stored then. The answer may be given out as "accepted" as soon as
     this returns: file, row and task are durable.
     """
-    check_size(_size(upload.file))
+    _check_size(_size(upload.file))
     digest = _digest(upload)
     if earlier := _replay(upload, digest):
         return earlier
@@ -120,7 +120,7 @@ def accept(upload: Upload) -> ProcessingRequest:
 def rehearse(upload: Upload) -> sheet.Summary:
     """What ``accept`` would find in the file; nothing is stored. Raises Refused for what is wrong
     with the rest of the upload."""
-    check_size(_size(upload.file))
+    _check_size(_size(upload.file))
     _check_webhook(upload.options)
     return _examine(upload.file).validate()
 
@@ -141,7 +141,7 @@ def inspect(file: IO[bytes]) -> sheet.Sheet:
     return checked
 
 
-def check_size(size: int) -> None:
+def _check_size(size: int) -> None:
     """Raises Refused where an upload of ``size`` bytes is too large."""
     if size > settings.MAX_UPLOAD_BYTES:
         raise Refused(

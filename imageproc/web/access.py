@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from imageproc import client
+from imageproc import callers
 from imageproc.api.auth import local_user
 from imageproc.models import ProcessingRequest
 
@@ -50,16 +50,11 @@ def own_request(owner_id: int, request_id: UUID) -> ProcessingRequest:
     return get_object_or_404(ProcessingRequest.objects.owned_by(owner_id), id=request_id)
 
 
-def own_address(request: HttpRequest) -> str:
-    """Where this service is reached, without a slash at the end."""
-    return settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
-
-
 def _owner_id(request: WebRequest) -> int | None:
     user: AbstractBaseUser = request.user  # type: ignore[assignment]
     if user.is_authenticated:
         return int(user.pk)
-    return int(local_user().pk) if client.may_be_anonymous(request) else None
+    return int(local_user().pk) if callers.may_be_anonymous(request) else None
 
 
 def _to_sign_in(request: WebRequest) -> HttpResponseBase:

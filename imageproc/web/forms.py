@@ -7,11 +7,10 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
+from imageproc.images.recipe import MAX_SIDE
 from imageproc.intake import Options
 from imageproc.models import Priority, RequestStatus
 from imageproc.models.apikey import SCOPES
-
-MAX_SIDE = 16_383
 
 
 class UploadForm(forms.Form):

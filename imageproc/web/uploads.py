@@ -14,10 +14,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_htmx.http import HttpResponseClientRedirect
 
 from imageproc import intake
+from imageproc.api.access import own_address
 from imageproc.images.fetch import Policy, check
 from imageproc.models import ProcessingRequest
 from imageproc.web import sample
-from imageproc.web.access import WebRequest, own_address, personal
+from imageproc.web.access import WebRequest, personal
 from imageproc.web.forms import UploadForm
 
 RECENT = 5

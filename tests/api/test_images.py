@@ -44,42 +44,6 @@ def test_unchanged(api: Checked, image: ProductImage) -> None:
     assert (answer.status_code, answer["ETag"]) == (304, etag)
 
 
-@pytest.mark.parametrize(
-    ("asked", "status", "part", "content_range"),
-    [
-        ("bytes=0-9", 206, BODY[:10], "bytes 0-9/500"),
-        ("bytes=490-", 206, BODY[490:], "bytes 490-499/500"),
-        ("bytes=-5", 206, BODY[495:], "bytes 495-499/500"),
-        ("bytes=-900", 206, BODY, "bytes 0-499/500"),
-        ("bytes=400-9999", 206, BODY[400:], "bytes 400-499/500"),
-        ("bytes=500-", 416, b"", "bytes */500"),
-        ("bytes=-0", 416, b"", "bytes */500"),
-        ("bytes=9-3", 200, BODY, None),
-        ("bytes=0-1,4-5", 200, BODY, None),
-        ("lines=0-1", 200, BODY, None),
-    ],
-)
-def test_ranges(
-    api: Checked,
-    image: ProductImage,
-    asked: str,
-    status: int,
-    part: bytes,
-    content_range: str | None,
-) -> None:
-    answer = api.get(url_of(image), headers={"Range": asked})
-    assert (answer.status_code, answer.getvalue()) == (status, part)
-    assert answer.get("Content-Range") == content_range
-
-
-def test_if_range(api: Checked, image: ProductImage) -> None:
-    ranged = {"Range": "bytes=0-9"}
-    same = api.get(url_of(image), headers={**ranged, "If-Range": f'"{image.output_sha256}"'})
-    assert same.status_code == 206
-    other = api.get(url_of(image), headers={**ranged, "If-Range": '"older"'})
-    assert other.status_code == 200
-
-
 def test_head_reads_nothing(api: Checked, image: ProductImage) -> None:
     store.delete_many([image.output_key])
     answer = api.head(url_of(image))
@@ -128,8 +92,6 @@ def test_redis_answers_the_second_time_until_the_time_is_over(
     store.delete_many([image.output_key])
     again = api.get(url_of(image))
     assert (again.getvalue(), again["Cache-Status"]) == (BODY, "imageproc; hit")
-    part = api.get(url_of(image), headers={"Range": "bytes=0-9"})
-    assert part.getvalue() == BODY[:10]
     assert 0 < caches["images"]._cache.get_client().ttl(":1:" + image.output_key) <= 60  # type: ignore[attr-defined]
     caches["images"].clear()
     assert api.get(url_of(image)).status_code == 404
@@ -150,4 +112,3 @@ def test_large_images_are_not_cached(
     monkeypatch.setattr("imageproc.requests.report.rendition.CACHED_UP_TO", 499)
     for _ in range(2):
         assert api.get(url_of(image))["Cache-Status"] == "imageproc; fwd=miss"
-    assert api.get(url_of(image), headers={"Range": "bytes=3-4"}).getvalue() == BODY[3:5]

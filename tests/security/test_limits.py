@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from imageproc import client, intake
+from imageproc import callers, intake
 from imageproc.api.throttles import Window
 from imageproc.models import ProcessingRequest
 from tests.security.conftest import with_key
@@ -27,7 +27,7 @@ CSV = b"S. No.,Product Name,Input Image Urls\n1,Shoe,http://8.8.8.8/a.jpg\n"
 
 def from_address(chain: str, peer: str = "10.0.0.1") -> str:
     headers = {"X-Forwarded-For": chain} if chain else {}
-    return client.address_of(RequestFactory(headers=headers).get("/", REMOTE_ADDR=peer))
+    return callers.address_of(RequestFactory(headers=headers).get("/", REMOTE_ADDR=peer))
 
 
 @pytest.mark.parametrize(

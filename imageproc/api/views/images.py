@@ -9,13 +9,12 @@ from django.http import FileResponse, Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from imageproc.api.access import own_image, public_image
 from imageproc.api.openapi import problems
-from imageproc.api.ranges import Span, span_of
 from imageproc.models import ProductImage
 from imageproc.requests import report
 
@@ -24,9 +23,7 @@ FOREVER = "public, max-age=31536000, immutable"
 SHORTLY = "public, max-age=3600"
 PICTURE: dict[Any, Any] = {
     (200, "image/*"): OpenApiTypes.BINARY,
-    (206, "image/*"): OpenApiTypes.BINARY,
     304: None,
-    416: None,
 }
 
 
@@ -34,7 +31,7 @@ class ImageView(APIView):
     """A processed image.
 
     Public: its id cannot be guessed. With the `name` of the output URL the answer may be kept for
-    ever. `ETag`, `If-None-Match`, `Range` (one) and `If-Range` work as RFC 9110 has it.
+    ever. `ETag` and `If-None-Match` work as RFC 9110 has it.
     """
 
     authentication_classes = ()
@@ -44,7 +41,6 @@ class ImageView(APIView):
     @extend_schema(
         operation_id="image",
         auth=[],
-        parameters=[OpenApiParameter("Range", location=OpenApiParameter.HEADER)],
         responses=PICTURE | problems(404, 503),
     )
     def get(self, request: Request, image_id: UUID, **named: Any) -> HttpResponseBase:
@@ -55,7 +51,6 @@ class ImageView(APIView):
         exact = named.get("name") == report.name_of(image.output_key)
         answer["Cache-Control"] = FOREVER if exact else SHORTLY
         answer["ETag"] = _etag(image)
-        answer["Accept-Ranges"] = "bytes"
         answer["Content-Disposition"] = f'inline; filename="{report.name_of(image.output_key)}"'
         return answer
 
@@ -93,18 +88,8 @@ def _answer(request: Request, image: ProductImage) -> HttpResponseBase:
     if unchanged is not None and unchanged is not whole:
         return unchanged
     size = image.output_size or 0
-    span = span_of(_range_of(request, image), size)
-    if span is not None:
-        return _part(request, image, span, size)
     whole["Content-Length"] = str(size)
     return whole if request.method == "HEAD" else _whole(image, size)
-
-
-def _range_of(request: Request, image: ProductImage) -> str | None:
-    """The Range header, unless it is for other content (RFC 9110, 13.1.5) or not a GET."""
-    condition = request.headers.get("If-Range")
-    valid = request.method == "GET" and condition in (None, _etag(image))
-    return request.headers.get("Range") if valid else None
 
 
 def _whole(image: ProductImage, size: int) -> FileResponse:
@@ -113,14 +98,4 @@ def _whole(image: ProductImage, size: int) -> FileResponse:
     answer["Content-Length"] = str(size)
     # RFC 9211.
     answer["Cache-Status"] = f"imageproc; {'hit' if cached else 'fwd=miss'}"
-    return answer
-
-
-def _part(request: Request, image: ProductImage, span: Span, size: int) -> HttpResponse:
-    if not span.length:
-        answer = HttpResponse(status=416)
-    else:
-        part = report.read_image(image, span.start, span.length)
-        answer = HttpResponse(part, status=206, content_type=image.content_type)
-    answer["Content-Range"] = span.header(size)
     return answer

@@ -23,8 +23,6 @@ from imageproc.api.serializers import UploadFormSerializer, UploadSerializer
 
 POLL_SECONDS = 2
 MAX_KEY = 255
-# What a form may add to its file.
-FORM_BYTES = 100_000
 
 
 class UploadView(APIView):
@@ -66,7 +64,6 @@ class UploadView(APIView):
 
 
 def _upload_of(request: Request) -> tuple[intake.Upload, bool]:
-    _check_length(request)
     file = _file_of(request)
     options = UploadSerializer(data=_fields(request))
     options.is_valid(raise_exception=True)
@@ -79,13 +76,6 @@ def _upload_of(request: Request) -> tuple[intake.Upload, bool]:
         idempotency_key=_key_of(request),
     )
     return upload, options.validated_data["dryRun"]
-
-
-def _check_length(request: Request) -> None:
-    """Before anything is read: a form is a little longer than its file."""
-    declared = request.META.get("CONTENT_LENGTH") or "0"
-    if declared.isdigit():
-        intake.check_size(int(declared) - FORM_BYTES)
 
 
 def _file_of(request: Request) -> UploadedFile[Any]:

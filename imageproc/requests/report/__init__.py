@@ -28,7 +28,7 @@ from imageproc.requests.report.products import (
     ProductPage,
     product_page,
 )
-from imageproc.requests.report.rendition import open_image, read_image
+from imageproc.requests.report.rendition import open_image
 from imageproc.requests.report.status import (
     Progress,
     RequestPage,
@@ -72,7 +72,6 @@ __all__ = [
     "output_url",
     "product_page",
     "progress_of",
-    "read_image",
     "request_page",
     "status_of",
 ]

@@ -12,7 +12,6 @@ from typing import BinaryIO, cast
 from django.conf import settings
 from django.core.cache import caches
 
-from imageproc.caching import outages
 from imageproc.images import store
 from imageproc.models import ProductImage
 
@@ -37,20 +36,11 @@ def open_image(image: ProductImage) -> tuple[BinaryIO, bool]:
     return io.BytesIO(data), False
 
 
-def read_image(image: ProductImage, start: int, length: int) -> bytes:
-    """``length`` bytes from ``start`` on. Raises like ``open_image``."""
-    if (image.output_size or 0) > CACHED_UP_TO:
-        return store.read_range(image.output_key, start, length)
-    stream, _ = open_image(image)
-    stream.seek(start)
-    return stream.read(length)
-
-
 def _recall(key: str) -> bytes | None:
     try:
         return cast("bytes | None", caches["images"].get(key))
-    except outages():
-        log.warning("the cache is away")
+    except Exception:
+        log.warning("the cache is unavailable", exc_info=True)
         return None
 
 
@@ -58,5 +48,5 @@ def _keep(key: str, data: bytes) -> None:
     """Under the storage key, which changes with the content: nothing in the cache grows old."""
     try:
         caches["images"].set(key, data, settings.IMAGE_CACHE_SECONDS)
-    except outages():
-        log.warning("the cache is away")
+    except Exception:
+        log.warning("the cache is unavailable", exc_info=True)
