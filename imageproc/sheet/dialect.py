@@ -8,13 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
+from imageproc.sheet.encoding import STRAY, Encoding, stray_byte
 from imageproc.sheet.errors import UnreadableError
 from imageproc.sheet.formula import restore
 from imageproc.sheet.text import csv_reader, unreadable
 
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
+# Lines among which the header is looked for: price lists begin with a title.
+TITLE_LINES = 20
+MAX_TITLE = 20_000
 # What the columns are called, after ``plain``: case, spaces, dots, underscores and dashes gone.
 COLUMNS: Mapping[str, frozenset[str]] = {
     "S. No.": frozenset(
@@ -29,15 +33,17 @@ COLUMNS: Mapping[str, frozenset[str]] = {
 _ROLE = {alias: column for column, aliases in COLUMNS.items() for alias in aliases}
 _IGNORED = re.compile(r"[\s._\-\ufeff]+")
 # Excel's own first line that names the delimiter.
-_SEP_LINE = re.compile(r'"?sep=[,;\t]"?[\r\n]*', re.IGNORECASE)
+_SEP_LINE = re.compile(r'"?sep=[,;\t|]"?[\r\n]*', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class SheetFormat:
     """All that is needed to read a sheet again and to write another that looks the same.
 
-    ``encoding``: utf-8, utf-16-le, utf-16-be or cp1252. ``head_lines``: physical lines up to the
-    end of the header. ``sep_line``: the file starts with Excel's ``sep=`` line. ``serial``,
+    ``encoding``: Python's name; ``assumed``: the bytes do not tell. ``lineterminator``: what is
+    written. ``sep_line``: the file starts with Excel's ``sep=`` line. ``head_lines``: physical
+    lines up to the end of the header. ``preamble``: title lines above the header, as they are.
+    ``backslash``: quotes inside a cell have a backslash before them (PHP's fputcsv). ``serial``,
     ``name``, ``urls``: indices into ``header``.
     """
 
@@ -51,6 +57,9 @@ class SheetFormat:
     serial: int
     name: int
     urls: int
+    assumed: bool = False
+    backslash: bool = False
+    preamble: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -67,79 +76,134 @@ def plain(name: str) -> str:
     return _IGNORED.sub("", name).casefold()
 
 
-def detect(lines: Iterator[str], encoding: str, *, bom: bool) -> tuple[SheetFormat, Iterator[str]]:
+def detect(lines: Iterator[str], encoding: Encoding) -> tuple[SheetFormat, Iterator[str]]:
     """The format, and the lines after the header. Raises ``UnreadableError``."""
-    skipped, sep_line, first = _preamble(lines)
-    tape = _Tape(first, lines)
+    tape = _Tape(lines)
+    found = _find_header(tape)
     try:
-        header, delimiter, used = _best_header(tape)
-        cells = tuple(restore(cell) for cell in header)
-        serial, name, urls = _find_columns(cells)
-    except (UnreadableError, UnicodeError) as error:
-        raise unreadable(error).at(skipped + 1) from error
-    found = SheetFormat(
-        encoding=encoding,
-        bom=bom,
-        delimiter=delimiter,
-        lineterminator=_line_end(tape.seen[used - 1]),
-        sep_line=sep_line,
-        head_lines=skipped + used,
-        header=cells,
+        serial, name, urls = _find_columns(found.cells)
+    except UnreadableError as error:
+        raise error.at(found.line + 1) from error
+    above, own = tape.seen[: found.line], tape.seen[found.line : found.end]
+    titles = [line for line in above if not _SEP_LINE.fullmatch(line)]
+    form = SheetFormat(
+        encoding=encoding.name,
+        bom=encoding.bom,
+        delimiter=found.delimiter,
+        lineterminator=_line_end(own[-1], tape.line(found.end)),
+        sep_line=len(titles) < len(above),
+        head_lines=found.end,
+        header=found.cells,
         serial=serial,
         name=name,
         urls=urls,
+        assumed=encoding.assumed,
+        preamble="".join(titles) if any(map(_has_text, titles)) else "",
     )
-    return found, chain(tape.seen[used:], lines)
-
-
-def _preamble(lines: Iterator[str]) -> tuple[int, bool, str]:
-    """(lines before the header, whether one is a ``sep=`` line, the header's first line)
-
-    What the ``sep=`` line says is not needed: the header itself shows the delimiter.
-    """
-    sep_line = False
-    for skipped, line in enumerate(lines):
-        if not sep_line and _SEP_LINE.fullmatch(line):
-            sep_line = True
-        elif line.strip(" \t\r\n,;"):
-            return skipped, sep_line, line
-    raise UnreadableError("empty_file", "The file holds no text.")
+    return form, tape.rest(found.end)
 
 
 class _Tape:
-    """Lines that can be replayed from the header on, for one try per delimiter."""
+    """Lines that can be replayed from anywhere, to try each delimiter on each of them.
 
-    def __init__(self, first: str, live: Iterator[str]) -> None:
-        self.seen = [first]
+    What the lines raise is kept for ``rest``: until then it is their end.
+    """
+
+    def __init__(self, live: Iterator[str]) -> None:
+        self.seen: list[str] = []
+        self.error: UnreadableError | None = None
         self._live = live
 
-    def replay(self) -> Iterator[str]:
-        at = 0
-        while True:
-            if at == len(self.seen):
+    def line(self, at: int) -> str:
+        """ "" behind the last one."""
+        while len(self.seen) <= at and self.error is None:
+            try:
                 line = next(self._live, None)
-                if line is None:
-                    return
-                self.seen.append(line)
-            yield self.seen[at]
+            except (UnreadableError, UnicodeError) as error:
+                self.error = unreadable(error)
+                line = None
+            if line is None:
+                break
+            self.seen.append(line)
+        return self.seen[at] if at < len(self.seen) else ""
+
+    def replay(self, at: int) -> Iterator[str]:
+        while line := self.line(at):
+            yield line
             at += 1
 
+    def rest(self, at: int) -> Iterator[str]:
+        """The lines from there to the end of the file, which are kept no longer."""
+        return chain(self.seen[at:], self._raised() if self.error else self._live)
 
-def _best_header(tape: _Tape) -> tuple[list[str], str, int]:
-    """(cells, delimiter, lines used): the delimiter that shows most of our columns."""
-    tries: list[tuple[int, int, list[str], str, int]] = []
-    for delimiter in DELIMITERS:
-        reader = csv_reader(tape.replay(), delimiter)
+    def _raised(self) -> Iterator[str]:
+        assert self.error is not None
+        raise self.error
+        yield ""
+
+
+class _Header(NamedTuple):
+    """``line``: where it begins, from 0. ``end``: the line behind it. ``roles``: our columns."""
+
+    line: int
+    end: int
+    cells: tuple[str, ...]
+    delimiter: str
+    roles: int
+
+
+def _has_text(line: str) -> bool:
+    return bool(line.strip(" \t\r\n,;|"))
+
+
+def _find_header(tape: _Tape) -> _Header:
+    """The first of the upper lines that names all of our columns, else the one that names most."""
+    best: _Header | None = None
+    broken: UnreadableError | None = None
+    for line in _upper_lines(tape):
         try:
-            cells = next(reader)
+            found = _header_at(tape, line)
+        except UnreadableError as error:
+            broken = broken or error.at(line + 1)
+            continue
+        if best is None or found.roles > best.roles:
+            best = found
+        if best.roles == len(COLUMNS):
+            return best
+    if best is None or (broken and not best.roles):
+        missing = UnreadableError("empty_file", "The file holds no text.")
+        raise tape.error or broken or missing
+    return best
+
+
+def _upper_lines(tape: _Tape) -> Iterator[int]:
+    """The numbers, from 0, of the lines on which a header may begin."""
+    at = held = size = 0
+    while (line := tape.line(at)) and held < TITLE_LINES and size < MAX_TITLE:
+        if _has_text(line) and not _SEP_LINE.fullmatch(line):
+            yield at
+            held += 1
+            size += len(line)
+        at += 1
+
+
+def _header_at(tape: _Tape, line: int) -> _Header:
+    """Read with the delimiter that shows most of our columns."""
+    tries: list[_Header] = []
+    for delimiter in DELIMITERS:
+        reader = csv_reader(tape.replay(line), delimiter)
+        try:
+            cells = tuple(restore(cell.lstrip("\ufeff")) for cell in next(reader))
         except csv.Error:
             continue
-        roles = {_ROLE[plain(cell)] for cell in cells if plain(cell) in _ROLE}
-        tries.append((len(roles), len(cells), cells, delimiter, reader.line_num))
+        roles = len({_ROLE[plain(cell)] for cell in cells if plain(cell) in _ROLE})
+        tries.append(_Header(line, line + reader.line_num, cells, delimiter, roles))
     if not tries:
         raise UnreadableError("quoting_broken", "The double quotes in the header do not pair up.")
-    _, _, cells, delimiter, used = max(tries, key=lambda found: found[:2])
-    return cells, delimiter, used
+    found = max(tries, key=lambda header: (header.roles, len(header.cells)))
+    if any(map(STRAY.search, tape.seen[: found.end])):
+        raise stray_byte("".join(tape.seen[: found.end]))
+    return found
 
 
 def _find_columns(header: tuple[str, ...]) -> list[int]:
@@ -168,8 +232,9 @@ def _find_columns(header: tuple[str, ...]) -> list[int]:
     return [roles.index(column) for column in COLUMNS]
 
 
-def _line_end(line: str) -> str:
+def _line_end(line: str, following: str) -> str:
     for end in ("\r\n", "\n", "\r"):
         if line.endswith(end):
-            return end
+            # CR CR LF is what Python's text mode makes of CR LF on Windows.
+            return "\r\n" if following == "\r\n" and end == "\r" else end
     return "\r\n"  # RFC 4180, for a header without rows

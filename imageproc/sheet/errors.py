@@ -23,8 +23,12 @@ class LineError(NamedTuple):
 
 
 def line_error(line: int, column: str, value: str, code: str, message: str) -> LineError:
-    """A ``LineError`` with its value cut to what is shown."""
-    return LineError(line, column[:SHOWN], value[:SHOWN], code, message)
+    """A ``LineError`` with its value cut to what is shown, and fit for UTF-8."""
+    return LineError(line, _shown(column), _shown(value), code, message)
+
+
+def _shown(text: str) -> str:
+    return text[:SHOWN].encode("utf-8", "replace").decode()
 
 
 class UnreadableError(Exception):

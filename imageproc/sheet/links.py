@@ -8,17 +8,23 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-from imageproc.sheet.cell import split_cell
+from imageproc.sheet.cell import problem_of, split_cell, without_entities
 from imageproc.sheet.hosts import Authority, Problem
 from imageproc.sheet.urls import MAX_URL, Url, check_url
 
 # (code, message) of a host that may not be fetched from, or None.
 Policy = Callable[[str], tuple[str, str] | None]
 
-# The common URL, told apart in one step; group 1 is scheme and authority.
+# The common URL, told apart in one step; group 1 is scheme and authority. Without what may separate
+# two: comma, semicolon and, for a second scheme, colon.
 _ORDINARY = re.compile(
     r"(https?://[a-z0-9.\-]+(?::[0-9]+)?)[/?]"
-    r"(?:[a-zA-Z0-9\-._~:/?#@!$&'()*+,;=]|%[0-9a-fA-F]{2})*+",
+    r"(?:[a-zA-Z0-9\-._~/?#@!$&'()*+=]++|%[0-9a-fA-F]{2})*+",
+)
+NOT_ASCII = Problem(
+    "url_encoding",
+    "The link has letters outside ASCII, and the file does not say how they are encoded. "
+    "Save the sheet as CSV UTF-8.",
 )
 
 
@@ -45,12 +51,21 @@ class UrlReader:
 
     Memory is bounded whatever the file: hosts beyond ``max_hosts`` are judged anew each time and
     counted together, URLs beyond ``max_tracked`` are not looked at for duplicates.
+
+    ``ascii_only``: the file's encoding is only assumed, so that links must be ASCII. ``unescaped``:
+    links in which HTML's ``&amp;`` was read as ``&``.
     """
 
     def __init__(
-        self, policy: Policy | None, *, max_hosts: int = 10_000, max_tracked: int = 2_000_000
+        self,
+        policy: Policy | None,
+        *,
+        max_hosts: int = 10_000,
+        max_tracked: int = 2_000_000,
     ) -> None:
         self.images = 0
+        self.unescaped = 0
+        self.ascii_only = False
         self.images_elsewhere = 0
         self._policy = policy
         self._max_hosts = max_hosts
@@ -62,7 +77,7 @@ class UrlReader:
 
     def read(self, cell: str) -> tuple[tuple[str, ...], list[Refused]]:
         """(the URLs to fetch, the pieces refused)."""
-        if "," not in cell and ";" not in cell and self._ordinary(cell):
+        if self._ordinary(cell):
             return (cell,), []
         urls: list[str] = []
         refused: list[Refused] = []
@@ -78,6 +93,7 @@ class UrlReader:
         return tuple(urls), refused
 
     def _ordinary(self, text: str) -> bool:
+        """Whether it is one link and needs no change; it is counted then."""
         match = _ORDINARY.fullmatch(text)
         if match is None or len(text) > MAX_URL:
             return False
@@ -88,13 +104,18 @@ class UrlReader:
         return True
 
     def _odd(self, text: str) -> str | Problem:
-        url = check_url(text)
+        problem = NOT_ASCII if self.ascii_only and not text.isascii() else problem_of(text)
+        if problem:
+            return problem
+        link = without_entities(text)
+        url = check_url(link)
         if isinstance(url, Problem):
             return url
         host = self._host(url)
         if host.problem:
             return host.problem
         self._count(url.text, host)
+        self.unescaped += link != text
         return url.text
 
     def _host(self, url: Url) -> _Host:

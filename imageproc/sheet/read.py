@@ -1,8 +1,10 @@
 """A CSV file to rows, or to everything that must be corrected in it.
 
-What is accepted: UTF-8 with or without byte order mark, UTF-16 with one, Windows-1252; comma,
-semicolon or tab; LF, CRLF or CR; quoted line breaks; extra columns; Excel's ``sep=`` line. Rows
-whose cells are all empty are skipped, counted, and not written again.
+What is accepted: UTF-8 with or without byte order mark, UTF-16 with one, and what ``encoding``
+assumes; comma, semicolon, tab or bar; LF, CRLF or CR; quoted line breaks; extra columns; title
+lines above the header; Excel's ``sep=`` line. Cells that are missing at the end of a row are empty,
+surplus empty ones are dropped. Rows whose cells are all empty, and the header where it comes again
+in joined files, are skipped, counted, and not written again.
 
 Every record becomes exactly one of: a ``Row``, one or more ``LineError``, or a counted blank. An
 error after which the records cannot be told apart any more (broken quoting) ends the reading, and
@@ -12,18 +14,22 @@ is the last error: the file is refused then, never read in part.
 from __future__ import annotations
 
 import csv
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from imageproc.sheet.dialect import SheetFormat, detect
+from imageproc.sheet.encoding import STRAY, detect_encoding, stray_byte
 from imageproc.sheet.errors import LineError, SheetChangedError, UnreadableError, line_error
 from imageproc.sheet.formula import restore
 from imageproc.sheet.links import Policy, UrlReader
-from imageproc.sheet.summary import Summary
-from imageproc.sheet.text import Lines, csv_reader, detect_encoding, unreadable
+from imageproc.sheet.quoting import backslash_quotes
+from imageproc.sheet.summary import Skipped, Summary
+from imageproc.sheet.text import ESCAPED_QUOTE, Lines, csv_reader, unreadable
+
+# (physical line of its start, cells, how many it had less than the header); see ``_fitted``.
+_Record = tuple[int, list[str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,8 @@ class Sheet:
         self._limits = limits
         self._urls = UrlReader(policy)
         self.summary = Summary(self._urls, limits.max_errors)
-        self._records: Iterator[tuple[int, list[str]]] = iter(())
+        self._records: Iterator[_Record] = iter(())
+        self._strays = False
         self._refusal: LineError | None = None
         try:
             self._open(stream)
@@ -68,10 +75,17 @@ class Sheet:
             self._refusal = unreadable(error).error
 
     def _open(self, stream: BinaryIO) -> None:
-        encoding, bom = detect_encoding(stream)
-        lines = Lines(stream, encoding, bom=bom)
-        self.format, rest = detect(iter(lines), encoding, bom=bom)
-        self._records = _records(lines, rest, self.format)
+        encoding = detect_encoding(stream)
+        lines = Lines(stream, encoding.name)
+        form, rest = detect(iter(lines), encoding)
+        self._strays = encoding.strays
+        self._urls.ascii_only = encoding.assumed
+        if backslash_quotes(stream, form):
+            form = replace(form, backslash=True)
+            stream.seek(0)
+            lines, rest = _body(stream, form)
+        self.format = form
+        self._records = _records(lines, rest, form, self.summary)
 
     def __iter__(self) -> Iterator[Row | LineError]:
         """Rows and errors in the order of the file; ``summary`` counts along."""
@@ -93,34 +107,32 @@ class Sheet:
 
     def _read(self) -> Iterator[Row | LineError]:
         summary, limits = self.summary, self._limits
-        line = 0
-        for line, cells in self._records:
-            found = self._row(line, cells)
+        for record in self._records:
+            found = self._row(record)
             if isinstance(found, Row):
                 summary.rows += 1
                 yield found
-            elif found:
+            else:
                 summary.bad_rows += 1
                 for error in found:
                     summary.add_error(error)
                     yield error
-            else:
-                summary.blank_rows += 1
             if summary.rows + summary.bad_rows > limits.max_rows:
-                raise _too_many(line, "rows", limits.max_rows)
+                raise _too_many(record[0], "rows", limits.max_rows)
             if self._urls.images > limits.max_images:
-                raise _too_many(line, "images", limits.max_images)
+                raise _too_many(record[0], "images", limits.max_images)
         if not summary.rows and not summary.error_count:
             raise UnreadableError("no_rows", "The file has no product rows.")
 
-    def _row(self, line: int, cells: list[str]) -> Row | list[LineError]:
-        """The row, or its errors; an empty list for a blank one."""
+    def _row(self, record: _Record) -> Row | list[LineError]:
+        """The row, or its errors."""
+        line, cells, missing = record
         sheet = self.format
         assert sheet is not None
-        if len(cells) != len(sheet.header):
-            return [] if _is_blank(cells) else [_wrong_width(line, cells, len(sheet.header))]
-        if "'" in "".join(cells):
-            cells = [restore(cell) for cell in cells]
+        if missing or self._strays:
+            errors = _unfit(record, sheet)
+            if errors:
+                return errors
         serial = cells[sheet.serial].strip()
         name = cells[sheet.name].strip()
         urls, refused = self._urls.read(cells[sheet.urls])
@@ -133,7 +145,7 @@ class Sheet:
             errors = self._row_errors(line, serial, name, bool(urls or refused), sheet)
             column = sheet.header[sheet.urls]
             errors += [line_error(line, column, value, *problem) for value, problem in refused]
-            return [] if _is_blank(cells) else errors
+            return errors
         return Row(line, serial, name, urls, cells)
 
     def _row_errors(
@@ -173,7 +185,7 @@ def rows(stream: BinaryIO, sheet: SheetFormat, skip: int = 0) -> Iterator[Row]:
     not the one that was accepted.
     """
     urls = UrlReader(None, max_tracked=0)
-    for line, cells in islice(_accepted(stream, sheet), skip, None):
+    for line, cells, _ in islice(_accepted(stream, sheet), skip, None):
         fetched, refused = urls.read(cells[sheet.urls])
         if refused:
             raise SheetChangedError(f"Line {line} has a link that was not accepted.")
@@ -182,53 +194,102 @@ def rows(stream: BinaryIO, sheet: SheetFormat, skip: int = 0) -> Iterator[Row]:
 
 def cells(stream: BinaryIO, sheet: SheetFormat) -> Iterator[list[str]]:
     """The cells alone of what ``rows`` gives, for those who have read the URLs already."""
-    return (found for _, found in _accepted(stream, sheet))
+    return (cells for _, cells, _ in _accepted(stream, sheet))
 
 
-def _accepted(stream: BinaryIO, sheet: SheetFormat) -> Iterator[tuple[int, list[str]]]:
-    """(physical line of its start, cells) of every row that is not blank."""
-    lines = Lines(stream, sheet.encoding, bom=sheet.bom)
-    rest = iter(lines)
-    width = len(sheet.header)
+def _accepted(stream: BinaryIO, sheet: SheetFormat) -> Iterator[_Record]:
+    lines, rest = _body(stream, sheet)
     try:
-        deque(islice(rest, sheet.head_lines), maxlen=0)
-        for line, cells in _records(lines, rest, sheet):
-            text = "".join(cells)
-            if not text or text.isspace():
-                continue
-            if len(cells) != width:
-                raise SheetChangedError(f"Line {line} has {len(cells)} cells.")
-            yield line, [restore(cell) for cell in cells] if "'" in text else cells
+        for record in _records(lines, rest, sheet, Skipped()):
+            if record[2] and (record[2] < 0 or _too_short(record, sheet)):
+                raise SheetChangedError(f"Line {record[0]} has too many or too few cells.")
+            yield record
     except (UnreadableError, UnicodeError) as error:
         raise SheetChangedError(unreadable(error).message) from error
 
 
+def _body(stream: BinaryIO, sheet: SheetFormat) -> tuple[Lines, Iterator[str]]:
+    """The lines behind the header."""
+    lines = Lines(stream, sheet.encoding, backslash=sheet.delimiter if sheet.backslash else "")
+    return lines, islice(lines, sheet.head_lines, None)
+
+
 def _records(
-    lines: Lines, rest: Iterator[str], sheet: SheetFormat
-) -> Iterator[tuple[int, list[str]]]:
-    """(physical line of its start, cells) of every record after the header."""
+    lines: Lines, rest: Iterator[str], sheet: SheetFormat, skipped: Skipped
+) -> Iterator[_Record]:
+    """Every record that is a row of the catalogue: validation, ingest and output all read by this,
+    so that what is blank for one is blank for all."""
     reader = csv_reader(rest, sheet.delimiter)
     line = sheet.head_lines
+    width, urls = len(sheet.header), sheet.urls
+    title = sheet.header[urls]
     lines.pending = 0
     try:
         for cells in reader:
-            yield line + 1, cells
+            text = "".join(cells)
+            if not text or text.isspace():
+                skipped.blank_rows += 1
+            else:
+                if "'" in text or sheet.backslash:
+                    cells = _unescaped(cells, sheet)
+                missing = width - len(cells)
+                if missing:
+                    cells, missing = _fitted(cells, missing)
+                if cells[urls] == title and _is_header(cells, sheet):
+                    skipped.headers += 1
+                else:
+                    yield line + 1, cells, missing
             line = sheet.head_lines + reader.line_num
             lines.pending = 0
     except (UnreadableError, csv.Error, UnicodeError) as error:
         raise unreadable(error).at(line + 1) from error
 
 
-def _is_blank(cells: list[str]) -> bool:
-    return not "".join(cells).strip()
+def _unescaped(cells: list[str], sheet: SheetFormat) -> list[str]:
+    if sheet.backslash:
+        cells = [cell.replace(ESCAPED_QUOTE, '\\"') for cell in cells]
+    return [restore(cell) for cell in cells]
 
 
-def _wrong_width(line: int, cells: list[str], width: int) -> LineError:
-    code = "too_many_cells" if len(cells) > width else "too_few_cells"
-    message = f"This row has {len(cells)} cells, the header has {width}."
+def _fitted(cells: list[str], missing: int) -> tuple[list[str], int]:
+    """(cells as many as the header's, those that were missing); negative where surplus ones stay
+    because they hold text."""
+    if missing > 0:
+        return cells + [""] * missing, missing
+    if any(cell.strip() for cell in cells[missing:]):
+        return cells, missing
+    return cells[:missing], 0
+
+
+def _is_header(cells: list[str], sheet: SheetFormat) -> bool:
+    """Also with the byte order mark of the second of two joined files."""
+    first = cells[0].lstrip("\ufeff").strip('"')
+    return (first, *cells[1:]) == sheet.header
+
+
+def _too_short(record: _Record, sheet: SheetFormat) -> bool:
+    """Whether a cell that must be there is not."""
+    _, cells, missing = record
+    return missing > 0 and len(cells) - missing <= max(sheet.serial, sheet.name, sheet.urls)
+
+
+def _unfit(record: _Record, sheet: SheetFormat) -> list[LineError]:
+    """What is wrong with a row as a whole."""
+    line, cells, missing = record
+    width = len(sheet.header)
     if len(cells) > width:
-        message += " Put a cell that contains the delimiter in double quotes."
-    return line_error(line, "", ", ".join(cells[:50]), code, message)
+        message = f"This row has {len(cells)} cells, the header has {width}. "
+        message += "Put a cell that contains the delimiter in double quotes."
+        return [line_error(line, "", ", ".join(cells[:50]), "too_many_cells", message)]
+    if _too_short(record, sheet):
+        kept = cells[: width - missing]
+        message = f"This row has {len(kept)} cells, the header has {width}."
+        return [line_error(line, "", ", ".join(kept[:50]), "too_few_cells", message)]
+    strays = [(n, cell) for n, cell in enumerate(cells) if STRAY.search(cell)]
+    return [
+        line_error(line, sheet.header[n], cell, "stray_byte", stray_byte(cell).message)
+        for n, cell in strays
+    ]
 
 
 def _too_many(line: int, what: str, most: int) -> UnreadableError:

@@ -8,17 +8,25 @@ from imageproc.sheet.errors import LineError
 from imageproc.sheet.links import UrlReader
 
 
-class Summary:
+class Skipped:
+    """Records that are no rows of the catalogue: blank ones and repeated headers."""
+
+    def __init__(self) -> None:
+        self.blank_rows = 0
+        self.headers = 0
+
+
+class Summary(Skipped):
     """Counters of one reading; complete when the sheet has been read to its end.
 
-    ``rows`` + ``bad_rows`` + ``blank_rows`` = the records read. ``errors``: the first ones;
-    ``error_count``: all of them. The file is accepted if ``ok``.
+    ``rows`` + ``bad_rows`` + ``blank_rows`` + ``headers`` = the records read. ``errors``: the first
+    ones; ``error_count``: all of them. The file is accepted if ``ok``.
     """
 
     def __init__(self, urls: UrlReader, max_errors: int) -> None:
+        super().__init__()
         self.rows = 0
         self.bad_rows = 0
-        self.blank_rows = 0
         self.errors: list[LineError] = []
         self.error_count = 0
         self._max_errors = max_errors
@@ -37,6 +45,11 @@ class Summary:
     def images(self) -> int:
         """Valid URLs."""
         return self._urls.images
+
+    @property
+    def unescaped(self) -> int:
+        """URLs in which HTML's ``&amp;`` was read as ``&``."""
+        return self._urls.unescaped
 
     @property
     def hosts(self) -> Counter[str]:

@@ -55,6 +55,7 @@ def a_format(
     return SheetFormat(
         encoding=encoding,
         bom=bom,
+        assumed=encoding == "cp1252",
         delimiter=delimiter,
         lineterminator=end,
         sep_line=False,

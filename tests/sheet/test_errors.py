@@ -57,10 +57,10 @@ def test_other_files_named_csv(content: bytes, code: str, kind: str) -> None:
         (sheet_of(f"1,Pen,{URL}\n2,I\0nk,{URL}\n"), 3, "nul_character"),
         (sheet_of(f"1,Pen,{URL}\n").decode().encode("utf-16-le"), 1, "nul_character"),
         (sheet_of(f"1,Pen,{URL}\n").decode().encode("utf-32"), 1, "nul_character"),
-        # neither UTF-8 nor Windows-1252; half a character of UTF-16; UTF-8 only by its mark
-        (sheet_of("") + b"1,\x81\xff," + URL.encode(), 1, "encoding_unknown"),
+        # in no encoding; half a character of UTF-16; UTF-8 only by its mark
+        (sheet_of("1,Pen,x\n") + bytes(range(128, 256)), 3, "encoding_unknown"),
         (codecs.BOM_UTF16_LE + "S. No.".encode("utf-16-le") + b"x", 1, "encoding_unknown"),
-        (codecs.BOM_UTF8 + sheet_of("1,\xe9").decode().encode("cp1252"), 2, "encoding_unknown"),
+        (codecs.BOM_UTF8 + sheet_of("1,\xe9,x").decode().encode("cp1252"), 2, "stray_byte"),
         # quoting
         (sheet_of(f'1,"Pen"s,{URL}\n'), 2, "quoting_broken"),
         (sheet_of(f'1,Pen,{URL}\n2,"Ink,{URL}\n3,Nib,{URL}\n'), 3, "quoting_broken"),

@@ -174,9 +174,10 @@ def test_urls_that_are_fetched(url: str, fetched: str, host: str, port: int) -> 
     assert found.text == fetched
     assert found.authority[:2] == (host, port)
     assert host_of(fetched) == host
-    # the short way through a known host gives the same
+    # the short way through a known host gives the same, but a cell holds no label behind a bar
     reader = UrlReader(None)
-    assert [reader.read(url) for _ in range(2)] == [((fetched,), [])] * 2
+    cell = url.replace("|", "%7C").replace('"', "%22")
+    assert [reader.read(cell) for _ in range(2)] == [((fetched,), [])] * 2
 
 
 @pytest.mark.parametrize(
