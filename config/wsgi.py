@@ -12,8 +12,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_wsgi_application()
 
 from imageproc.checks import refuse_unsafe  # noqa: E402 -- needs the applications loaded
+from imageproc.requests.operations import prepare_folder  # noqa: E402
 
 refuse_unsafe()
+prepare_folder()
 
 
 def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

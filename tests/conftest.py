@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from imageproc.images import store
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.rclone import Rclone
 from tests.support.servers.redis import BINARY as REDIS_BINARY
@@ -26,6 +27,12 @@ LONG = ("e2e", "operate", "workers", "faults")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first: side by side (``pytest -n``), the short ones fill up the end."""
     items.sort(key=lambda item: item.path.parent.name not in LONG)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _storage_folder() -> None:
+    """The storage of the test process, as `manage.py prepare` makes it."""
+    store.prepare(create=True)
 
 
 def missing(reason: str) -> None:

@@ -6,11 +6,12 @@ the door's to judge. False or 0: the state did not allow it, and nothing was cha
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from imageproc.images import store
 from imageproc.models import (
@@ -25,6 +26,7 @@ from imageproc.models.image import ImageQuerySet
 from imageproc.requests import webhooks
 from imageproc.workers import queue
 
+log = logging.getLogger(__name__)
 NIL = UUID(int=0)
 # Images of one transaction.
 BATCH = 2000
@@ -158,5 +160,16 @@ def _put_back(request_id: UUID, images: Sequence[ProductImage]) -> bool:
 
 
 def prepare_storage() -> bool:
-    """Make the bucket or folder where it is missing; whether it was. Raises StoreError."""
-    return store.prepare()
+    """Make the bucket or folder where it is missing and nothing was stored yet; whether it was
+    made. Raises StoreError."""
+    return store.prepare(create=not ProcessingRequest.objects.exists())
+
+
+def prepare_folder() -> None:
+    """At the start of a process, where objects are files: the folder needs no command to be made.
+    What is wrong with it is said by whatever needs it."""
+    try:
+        if store.is_folder():
+            prepare_storage()
+    except (store.StoreError, DatabaseError) as error:
+        log.warning("the storage folder cannot be prepared: %s", error)

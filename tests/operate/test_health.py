@@ -55,19 +55,22 @@ def test_a_silent_cluster_is_named(client: Client, alive: tuple[str, ...], silen
     }
 
 
-def test_a_storage_that_cannot_be_written_is_named(client: Client, settings: Any) -> None:
+def test_a_storage_that_is_not_mounted_is_named(client: Client, settings: Any) -> None:
     beat("images", "control")
-    (settings.DATA_DIR / "a-file").touch()
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {
             "BACKEND": "imageproc.images.store.AtomicFileStorage",
-            "OPTIONS": {"location": str(settings.DATA_DIR / "a-file" / "x")},
+            "OPTIONS": {"location": str(settings.DATA_DIR / "nowhere")},
         },
     }
     answer = client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json()["parts"] == {"database": "ok", "storage": "EEXIST", "workers": "ok"}
+    assert answer.json()["parts"] == {
+        "database": "ok",
+        "storage": "the storage folder is missing or not mounted",
+        "workers": "ok",
+    }
 
 
 def test_a_database_that_is_away_is_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
 """Objects under keys, whole or not at all: on S3 through django-storages, or in files.
 
 Writers answer with `Stored` or a `Fault`, because an image's retry is decided by the fault. Every
-storage failure is transient, a missing bucket and a refused key too: an operator can mend those
-while the row waits out its backoff, and no image should be lost to a mistyped setting. Readers,
-deleters and listings raise `StoreError`; a key that is not there raises `FileNotFoundError`.
+storage failure is transient, a missing bucket, mount or permission too: an operator can mend those
+while the rows wait, and nothing should be lost to a mistyped setting. Readers, deleters and
+listings raise `StoreError`; a key that is not in a storage that answers, `FileNotFoundError`.
 
 Keys are relative paths of plain segments, "a/b/c.jpg". Everything here may be called from any
 thread of any process, also after a fork.
@@ -39,6 +39,7 @@ __all__ = [
     "delete_many",
     "delete_prefix",
     "exists",
+    "is_folder",
     "list_keys",
     "open_read",
     "prepare",
@@ -73,7 +74,7 @@ class Objects(Protocol):
     def list_keys(self, prefix: str) -> Iterator[tuple[str, int]]: ...
     def public_url(self, key: str) -> str | None: ...
     def probe(self) -> None: ...
-    def prepare(self) -> bool: ...
+    def prepare(self, *, create: bool) -> bool: ...
     def sweep_leftovers(self, older_than: float) -> int: ...
 
 
@@ -197,10 +198,19 @@ def probe() -> Fault | None:
     return None
 
 
-def prepare() -> bool:
-    """Make the bucket or the folder where it is missing. Whether it was made now."""
+def prepare(*, create: bool) -> bool:
+    """Make the bucket or the folder where it is missing. Whether it was made now.
+
+    ``create`` False: objects were stored before, so that a bucket or a mount that is missing is an
+    outage, and a new one in its place would make a loss of it. Raises StoreError then.
+    """
     with raising_store_errors():
-        return _objects().prepare()
+        return _objects().prepare(create=create)
+
+
+def is_folder() -> bool:
+    """Whether objects are files on this machine."""
+    return isinstance(_objects(), FileObjects)
 
 
 def sweep_leftovers(older_than: float = 24 * 3600) -> int:

@@ -16,7 +16,11 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage
 from django.utils.deconstruct import deconstructible
 
-from imageproc.images.store.stored import PARTIAL, Stored
+from imageproc.faults import STORAGE_FAILED
+from imageproc.images.store.stored import PARTIAL, Stored, StoreError
+
+# In the folder of the objects, from its first day: where it is missing, so is the mount.
+MARK = f"{PARTIAL}mark"
 
 
 @deconstructible(path="imageproc.images.store.AtomicFileStorage")
@@ -92,7 +96,11 @@ def _sync_folder(folder: Path) -> None:
 
 
 class FileObjects:
-    """The object store over a folder. File names hold neither content type nor cache headers."""
+    """The object store over a folder. File names hold neither content type nor cache headers.
+
+    The folder is marked when it is made. An unmounted volume leaves an empty folder in its place,
+    or none: that is an outage. Only a marked folder can have lost a key, or takes new ones.
+    """
 
     def __init__(self, storage: FileSystemStorage) -> None:
         self.storage = storage
@@ -104,10 +112,15 @@ class FileObjects:
     def put_stream(
         self, key: str, chunks: Iterable[bytes], content_type: str, cache_control: str
     ) -> Stored:
+        self._require_mark()
         return Stored(key, *write_whole(self.root / key, chunks))
 
     def open_read(self, key: str) -> BinaryIO:
-        return (self.root / key).open("rb")
+        try:
+            return (self.root / key).open("rb")
+        except (FileNotFoundError, NotADirectoryError) as error:
+            self._require_mark()
+            raise FileNotFoundError(key) from error
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         with self.open_read(key) as file:
@@ -118,9 +131,11 @@ class FileObjects:
         try:
             return (self.root / key).stat().st_size
         except (FileNotFoundError, NotADirectoryError):
+            self._require_mark()
             return None
 
     def delete_many(self, keys: Iterable[str]) -> None:
+        self._require_mark()
         for key in keys:
             path = self.root / key
             with suppress(FileNotFoundError, NotADirectoryError):
@@ -134,6 +149,7 @@ class FileObjects:
                 folder = folder.parent
 
     def list_keys(self, prefix: str) -> Iterator[tuple[str, int]]:
+        self._require_mark()
         for path in self._walk(self.root / prefix.rpartition("/")[0]):
             key = path.relative_to(self.root).as_posix()
             if key.startswith(prefix) and not path.name.startswith(PARTIAL):
@@ -141,7 +157,8 @@ class FileObjects:
                     yield key, path.stat().st_size
 
     def _walk(self, folder: Path) -> Iterator[Path]:
-        for base, folders, names in os.walk(folder):
+        """Every file below ``folder``; raises where a folder cannot be read."""
+        for base, folders, names in os.walk(folder, onerror=_raise_unless_gone):
             folders.sort()
             for name in sorted(names):
                 yield Path(base, name)
@@ -149,22 +166,40 @@ class FileObjects:
     def public_url(self, key: str) -> None:
         return None
 
-    def prepare(self) -> bool:
-        new = not self.root.exists()
+    def _require_mark(self) -> None:
+        if not (self.root / MARK).exists():
+            detail = "the storage folder is missing or not mounted"
+            raise StoreError(STORAGE_FAILED.because(detail))
+
+    def prepare(self, *, create: bool) -> bool:
+        if (self.root / MARK).exists():
+            return False
+        # A folder with objects but without a mark is from before there were marks.
+        new = not self.root.exists() or not any(self.root.iterdir())
+        if new and not create:
+            self._require_mark()
         _make_folder(self.root)
+        (self.root / MARK).touch()
+        _sync_folder(self.root)
         return new
 
     def probe(self) -> None:
-        _make_folder(self.root)
+        self._require_mark()
         if not os.access(self.root, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "not writable", str(self.root))
 
     def sweep_leftovers(self, older_than: float) -> int:
+        self._require_mark()
         swept = 0
         for path in self._walk(self.root):
-            if path.name.startswith(PARTIAL):
+            if path.name.startswith(PARTIAL) and path.name != MARK:
                 with suppress(FileNotFoundError):
                     if path.stat().st_mtime <= time.time() - older_than:
                         path.unlink()
                         swept += 1
         return swept
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -1,9 +1,12 @@
 """Objects on S3, by the client that django-storages sets up.
 
-Straight PUTs (``direct``, then ``put_object``) and ``upload_part``: no look before the write (S3
-replaces a whole object at once), no transfer manager for bodies of some kilobytes, and a
-Content-MD5 on each, by which the server refuses a body that did not arrive as it was sent.
-botocore then leaves out its own CRC, and over TLS the SHA-256 of the body as well.
+Plain PUTs (``direct``, then ``put_object``) and ``upload_part``: no look before the write, because
+S3 replaces a whole object at once, and no transfer manager for bodies of some kilobytes. Each has a
+Content-MD5, by which the server refuses a body that did not arrive as it was sent, and the answer
+is read too (``digests``). botocore then leaves out its own CRC.
+
+A bucket that is missing is an outage, whatever key was asked for; only a bucket that answers can
+have lost a key.
 """
 
 from __future__ import annotations
@@ -11,8 +14,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
-import re
-from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imageproc.images.store.direct import DirectPut
+from imageproc.images.store.digests import Digests
+from imageproc.images.store.direct import DirectPut, credentials_of
 from imageproc.images.store.stored import MismatchError, Stored, raising_store_errors
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 PART_BYTES = 8 * 1024 * 1024
 # S3 deletes so many keys a call.
 DELETE_BATCH = 1000
-_MD5_ETAG = re.compile(r'"?([0-9a-f]{32})"?')
 
 
 class S3Objects:
@@ -48,26 +49,42 @@ class S3Objects:
         self.bucket: str = storage.bucket_name
         # A copy has no connections yet: the original's may come from the process that forked us.
         self.client: S3Client = copy.copy(storage).connection.meta.client
-        self._directly = DirectPut(self.client, self.bucket)
+        self._directly = DirectPut(self.client, self.bucket, credentials_of(storage))
 
     def put(self, key: str, data: bytes, content_type: str, cache_control: str) -> Stored:
-        md5 = _md5(data)
-        if not self._directly(key, data, md5, content_type, cache_control):
-            self._put_by_client(key, data, md5, content_type, cache_control)
-        return Stored(key, len(data), hashlib.sha256(data).hexdigest())
+        digests = Digests.of(data)
+        headers = {
+            "Content-MD5": digests.content_md5,
+            "Content-Type": content_type,
+            "Cache-Control": cache_control,
+            "x-amz-checksum-sha256": digests.checksum,
+        }
+        answer = self._directly(key, data, headers)
+        if answer is None:
+            answer = _headers(
+                self.client.put_object(
+                    Bucket=self.bucket,
+                    Key=key,
+                    Body=data,
+                    ContentMD5=digests.content_md5,
+                    ContentType=content_type,
+                    CacheControl=cache_control,
+                    ChecksumSHA256=digests.checksum,
+                )
+            )
+        stored = Stored(key, len(data), digests.sha256.hex())
+        if digests.confirmed_by(answer) is False:
+            self._read_back(stored)
+        return stored
 
-    def _put_by_client(
-        self, key: str, data: bytes, md5: bytes, content_type: str, cache_control: str
-    ) -> None:
-        answer = self.client.put_object(
-            Bucket=self.bucket,
-            Key=key,
-            Body=data,
-            ContentMD5=b64encode(md5).decode(),
-            ContentType=content_type,
-            CacheControl=cache_control,
-        )
-        _check_etag(answer, md5)
+    def _read_back(self, stored: Stored) -> None:
+        """A server may have ETags of its own kind and not say so; what it holds settles it."""
+        digest = hashlib.sha256()
+        with self.open_read(stored.key) as stream:
+            while block := stream.read(PART_BYTES):
+                digest.update(block)
+        if digest.hexdigest() != stored.sha256:
+            raise MismatchError("the server holds other bytes than were sent")
 
     def put_stream(
         self, key: str, chunks: Iterable[bytes], content_type: str, cache_control: str
@@ -86,12 +103,13 @@ class S3Objects:
             raise
 
     def _send_parts(self, key: str, upload: str, part: bytes, rest: Iterator[bytes]) -> Stored:
-        size, digest = 0, hashlib.sha256()
+        size, digest, confirmed = 0, hashlib.sha256(), True
         sent: list[CompletedPartTypeDef] = []
         while part:
             number = len(sent) + 1
-            etag = self._send_part(key, upload, number, part)
+            etag, held = self._send_part(key, upload, number, part)
             sent.append({"PartNumber": number, "ETag": etag})
+            confirmed = confirmed and held
             digest.update(part)
             size += len(part)
             part = next(rest, b"")
@@ -100,20 +118,23 @@ class S3Objects:
         )
         if self.size(key) != size:
             raise MismatchError("size of a multipart object")
-        return Stored(key, size, digest.hexdigest())
+        stored = Stored(key, size, digest.hexdigest())
+        if not confirmed:
+            self._read_back(stored)
+        return stored
 
-    def _send_part(self, key: str, upload: str, number: int, part: bytes) -> str:
-        md5 = _md5(part)
+    def _send_part(self, key: str, upload: str, number: int, part: bytes) -> tuple[str, bool]:
+        """The part's ETag, and whether nothing in the answer speaks against it."""
+        digests = Digests.of(part)
         answer = self.client.upload_part(
             Bucket=self.bucket,
             Key=key,
             UploadId=upload,
             PartNumber=number,
             Body=part,
-            ContentMD5=b64encode(md5).decode(),
+            ContentMD5=digests.content_md5,
         )
-        _check_etag(answer, md5)
-        return answer["ETag"]
+        return answer["ETag"], digests.confirmed_by(_headers(answer)) is not False
 
     def _abort(self, key: str, upload: str) -> None:
         """Best effort: a server that is down keeps the parts for sweep_leftovers."""
@@ -130,7 +151,9 @@ class S3Objects:
         try:
             return self.get_range(key, start, length)[0]
         except ClientError as error:
-            if _status(error) == 416:  # it begins behind the end of the object
+            if (
+                _status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            ):  # it begins behind the end of the object
                 return b""
             raise
 
@@ -143,9 +166,10 @@ class S3Objects:
                 Bucket=self.bucket, Key=key, Range=f"bytes={start}-{start + length - 1}"
             )
         except ClientError as error:
-            if _status(error) == 404 and _code(error) != "NoSuchBucket":
-                raise FileNotFoundError(key) from error
-            raise
+            if _status(error) != HTTPStatus.NOT_FOUND:
+                raise
+            self._require_bucket()
+            raise FileNotFoundError(key) from error
         with answer["Body"] as body:
             return body.read(), answer["ETag"]
 
@@ -157,9 +181,20 @@ class S3Objects:
         try:
             return self.client.head_object(Bucket=self.bucket, Key=key)
         except ClientError as error:
-            if _status(error) == 404:
-                return None
-            raise
+            if _status(error) != HTTPStatus.NOT_FOUND:
+                raise
+        self._require_bucket()
+        return None
+
+    def _require_bucket(self) -> None:
+        """Raise unless the bucket answers. The 404 of a missing key is that of a missing bucket
+        too: HEAD has no body to tell them apart, and not every server tells them apart by GET."""
+        try:
+            self.client.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if _status(error) != HTTPStatus.NOT_FOUND:
+                raise
+            raise ClientError({"Error": {"Code": "NoSuchBucket"}}, "HeadBucket") from error
 
     def delete_many(self, keys: Iterable[str]) -> None:
         iterator = iter(keys)
@@ -184,13 +219,13 @@ class S3Objects:
         return str(self.storage.url(key)) if self.storage.custom_domain else None
 
     def probe(self) -> None:
-        self.client.head_bucket(Bucket=self.bucket)
+        self._require_bucket()
 
-    def prepare(self) -> bool:
+    def prepare(self, *, create: bool) -> bool:
         try:
-            self.client.head_bucket(Bucket=self.bucket)
+            self._require_bucket()
         except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.NOT_FOUND:
+            if not create or _code(error) != "NoSuchBucket":
                 raise
             self.client.create_bucket(Bucket=self.bucket)
             return True
@@ -255,16 +290,9 @@ def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(buffer)
 
 
-def _md5(data: bytes) -> bytes:
-    return hashlib.md5(data, usedforsecurity=False).digest()
-
-
-def _check_etag(answer: Any, md5: bytes) -> None:
-    """Compare where the ETag is an MD5: not with SSE-KMS or customer keys, where S3 says so."""
-    etag = _MD5_ETAG.fullmatch(answer.get("ETag", ""))
-    encrypted = "SSEKMSKeyId" in answer or "SSECustomerAlgorithm" in answer
-    if etag and not encrypted and etag[1] != md5.hex():
-        raise MismatchError("ETag")
+def _headers(answer: Any) -> dict[str, str]:
+    """Of an answer to the client; lower-case names."""
+    return dict(answer["ResponseMetadata"]["HTTPHeaders"])
 
 
 def _status(error: ClientError) -> int:

@@ -25,6 +25,7 @@ from imageproc import intake
 from imageproc.api.auth import local_user
 from imageproc.images.recipe import PRESETS
 from imageproc.models import ClusterHeartbeat, ProcessingRequest
+from imageproc.requests import operations
 from imageproc.requests.report.saved import save
 from imageproc.workers import queue
 from imageproc.workers.lifeline import die_with_parent
@@ -51,6 +52,7 @@ class Command(BaseCommand):
         self.console = Console(stderr=True)
         if connection.vendor == "sqlite":
             call_command("migrate", interactive=False, verbosity=0)
+        operations.prepare_folder()
         request = _accept(csv, intake.Options(preset=options["preset"], format=options["format"]))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)

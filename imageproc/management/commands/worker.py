@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from imageproc.requests import operations
 from imageproc.workers.supervisor import Program, Supervisor
 
 # From the first signal to the last process: the drain, its acknowledgements, the way down.
@@ -38,6 +39,7 @@ class Command(BaseCommand):
         if only is None:
             sys.exit(Supervisor(clusters(), grace=grace()).run())
         _enter(only)
+        operations.prepare_folder()
         from imageproc.workers.main import Cluster
 
         sys.exit(Cluster(only).run())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from botocore.config import Config
 from django.test import override_settings
 
+from imageproc.images import store
 from tests.support.servers.process import HOST
 from tests.support.servers.rclone import Rclone
 from tests.support.servers.s3 import Bucket
@@ -49,12 +51,22 @@ def file_storages(folder: Path) -> dict[str, Any]:
     return {"default": {"BACKEND": backend, "OPTIONS": {"location": str(folder)}}}
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What the stub answers to one request. ``status`` 0 breaks the connection."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
 class StubS3:
-    """An endpoint that answers PUTs as it is told, and keeps nothing but what it was sent."""
+    """An endpoint that answers as it is told, for what no server at hand ever says, and keeps
+    nothing but the requests. Where nothing is planned it answers 404."""
 
     def __init__(self) -> None:
-        self.puts: list[tuple[str, dict[str, str], bytes]] = []
-        self._answers: deque[tuple[int, bytes]] = deque()
+        self.calls: list[tuple[str, str, dict[str, str], bytes]] = []
+        self._answers: dict[str, deque[Answer]] = defaultdict(deque)
         self._server = ThreadingHTTPServer((HOST, 0), partial(_StubHandler, self))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -63,21 +75,37 @@ class StubS3:
     def bucket(self) -> Bucket:
         return Bucket("b", f"http://{HOST}:{self._server.server_port}")
 
-    def will(self, status: int, kept: bytes) -> None:
-        """Answer the next PUT so, as if ``kept`` had been stored; 0 breaks the connection."""
-        self._answers.append((status, kept))
+    @property
+    def puts(self) -> list[tuple[str, dict[str, str], bytes]]:
+        return [call[1:] for call in self.calls if call[0] == "PUT"]
+
+    @property
+    def methods(self) -> list[str]:
+        return [method for method, *_ in self.calls]
+
+    def will(self, status: int, kept: bytes, **headers: str) -> None:
+        """Answer the next PUT so, as if ``kept`` had been stored."""
+        etag = f'"{hashlib.md5(kept, usedforsecurity=False).hexdigest()}"'
+        self.plan("PUT", Answer(status, {"ETag": etag, **headers}))
+
+    def plan(self, method: str, *answers: Answer) -> None:
+        self._answers[method].extend(answers)
 
     def take(self, handler: BaseHTTPRequestHandler) -> None:
-        body = handler.rfile.read(int(handler.headers["Content-Length"]))
-        self.puts.append((handler.path, dict(handler.headers.items()), body))
-        status, kept = self._answers.popleft()
-        if not status:
+        body = handler.rfile.read(int(handler.headers.get("Content-Length", "0")))
+        headers = dict(handler.headers.items())
+        self.calls.append((handler.command, handler.path, headers, body))
+        planned = self._answers[handler.command]
+        answer = planned.popleft() if planned else Answer(404)
+        if not answer.status:
             handler.close_connection = True
             return
-        handler.send_response(status)
-        handler.send_header("ETag", f'"{hashlib.md5(kept, usedforsecurity=False).hexdigest()}"')
-        handler.send_header("Content-Length", "0")
+        handler.send_response(answer.status)
+        for name, value in ({"Content-Length": str(len(answer.body))} | answer.headers).items():
+            handler.send_header(name, value)
         handler.end_headers()
+        if handler.command != "HEAD":
+            handler.wfile.write(answer.body)
 
     def close(self) -> None:
         self._server.shutdown()
@@ -91,11 +119,15 @@ class _StubHandler(BaseHTTPRequestHandler):
         self.stub = stub
         super().__init__(*args)
 
-    def do_PUT(self) -> None:
+    def take(self) -> None:
         self.stub.take(self)
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+for _method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
+    setattr(_StubHandler, f"do_{_method}", _StubHandler.take)
 
 
 @pytest.fixture
@@ -110,6 +142,7 @@ def stub() -> Iterator[StubS3]:
 def files(tmp_path: Path) -> Iterator[Path]:
     """The store on files; the folder it uses."""
     with override_settings(STORAGES=file_storages(tmp_path / "files")):
+        store.prepare(create=True)
         yield tmp_path / "files"
 
 
@@ -136,4 +169,5 @@ def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         server: Seaweed | Rclone = request.getfixturevalue(kind)
         storages = s3_storages(server.new_bucket())
     with override_settings(STORAGES=storages):
+        store.prepare(create=True)
         yield kind

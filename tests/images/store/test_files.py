@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from django.test import override_settings
 from imageproc.faults import STORAGE_FAILED
 from imageproc.images import store
 from imageproc.images.store import Stored
+from imageproc.images.store.files import MARK
 from imageproc.images.store.stored import PARTIAL
 from tests.images.store.conftest import file_storages
 
@@ -40,7 +41,9 @@ while True:
 
 
 def partials(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.name.startswith(PARTIAL)]
+    return [
+        path for path in folder.rglob("*") if path.name.startswith(PARTIAL) and path.name != MARK
+    ]
 
 
 def test_a_killed_writer_leaves_the_old_or_the_new_object_whole(files: Path) -> None:
@@ -107,6 +110,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * 1024, hard))
     try:
         with override_settings(STORAGES=file_storages(disk / "files")):
+            store.prepare(create=True)
             yield disk / "files"
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -153,7 +157,7 @@ def test_delete_prunes_the_empty_folders_only(files: Path) -> None:
     store.delete_many(["r1/deep/er/a"])
     assert sorted(path.name for path in (files / "r1").iterdir()) == ["b"]
     store.delete_prefix("r1/")
-    assert list(files.iterdir()) == []
+    assert [path.name for path in files.iterdir()] == [MARK]
 
 
 def test_writers_and_deleters_in_one_folder(files: Path) -> None:
@@ -180,3 +184,64 @@ def test_the_storage_behaves_as_djangos_own(files: Path) -> None:
         assert file.read() == b"second"
     assert store.public_url("r1/a.csv") is None
     assert partials(files) == []
+
+
+def unmounted(files: Path) -> None:
+    """What an unmounted volume leaves: an empty folder."""
+    files.rename(files.with_name("away"))
+    files.mkdir()
+
+
+def moved(files: Path) -> None:
+    files.rename(files.with_name("away"))
+
+
+USES: dict[str, Callable[[], object]] = {
+    "open": lambda: store.open_read("r1/a"),
+    "range": lambda: store.read_range("r1/a", 0, 10),
+    "size": lambda: store.size("r1/a"),
+    "list": lambda: list(store.list_keys("r1/")),
+    "delete": lambda: store.delete_many(["r1/a"]),
+    "prepare": lambda: store.prepare(create=False),
+    "sweep": store.sweep_leftovers,
+}
+
+
+@pytest.mark.parametrize("vanish", [unmounted, moved])
+def test_a_missing_mount_is_an_outage(files: Path, vanish: Callable[[Path], None]) -> None:
+    store.put("r1/a", b"1", "image/jpeg")
+    vanish(files)
+    missing = STORAGE_FAILED.because("the storage folder is missing or not mounted")
+    for use in USES.values():
+        with pytest.raises(store.StoreError) as caught:
+            use()
+        assert caught.value.fault == missing
+    assert store.put("r1/b", b"1", "image/jpeg") == missing
+    assert store.probe() == missing
+    assert [path.name for path in files.parent.glob("files/*")] == []
+    if files.exists():
+        files.rmdir()
+    files.with_name("away").rename(files)
+    assert isinstance(store.put("r1/b", b"1", "image/jpeg"), Stored)
+    assert list(store.list_keys("")) == [("r1/a", 1), ("r1/b", 1)]
+
+
+def test_a_folder_from_before_there_were_marks(files: Path) -> None:
+    store.put("r1/a", b"1", "image/jpeg")
+    (files / MARK).unlink()
+    assert store.prepare(create=False) is False
+    assert store.size("r1/a") == 1
+    assert store.size("r1/b") is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_folder_that_cannot_be_read_is_not_taken_for_empty(files: Path) -> None:
+    store.put("r1/deep/a", b"1", "image/jpeg")
+    (files / "r1" / "deep").chmod(0o700)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(store.StoreError, match="EACCES"):
+            store.delete_prefix("r1/")
+    finally:
+        os.seteuid(0)
+    assert store.size("r1/deep/a") == 1

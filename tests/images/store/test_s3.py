@@ -6,17 +6,21 @@ import hashlib
 import os
 import threading
 import time
+from base64 import b64encode
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+import boto3
 import pytest
+from botocore.config import Config
 from django.test import override_settings
 from storages.backends.s3 import S3Storage
 
 from imageproc.faults import STORAGE_FAILED, Fault
 from imageproc.images import store
 from imageproc.images.store import Stored
-from imageproc.images.store.direct import DirectPut, Signer
-from tests.images.store.conftest import StubS3, s3_storages
+from imageproc.images.store.direct import DirectPut, Signer, credentials_of
+from tests.images.store.conftest import Answer, StubS3, s3_storages
 from tests.support.servers.process import HOST, free_ports
 from tests.support.servers.rclone import Rclone
 from tests.support.servers.s3 import Bucket
@@ -65,8 +69,9 @@ def test_a_put_is_signed_as_the_client_signs(on_seaweed: Bucket) -> None:
         "Content-MD5": "xMpCOKC5I4INzFCab3WEmw==",
         "Content-Type": "image/jpeg",
         "Cache-Control": store.IMMUTABLE,
+        "x-amz-checksum-sha256": "a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s=",
     }
-    signer = Signer(client, on_seaweed.name)
+    signer = Signer(client, on_seaweed.name, credentials())
     theirs: list[bytes] = []
     client.meta.events.register(
         "before-send.s3", lambda request, **_: theirs.append(request.headers["Authorization"])
@@ -81,25 +86,34 @@ def test_a_put_is_signed_as_the_client_signs(on_seaweed: Bucket) -> None:
             ContentMD5=headers["Content-MD5"],
             ContentType=headers["Content-Type"],
             CacheControl=headers["Cache-Control"],
+            ChecksumSHA256=headers["x-amz-checksum-sha256"],
         )
         return ours["Authorization"], theirs[-1].decode()
 
-    assert signer.knows_how
+    assert signer.uses_sigv4
     pairs = [both() for _ in range(3)]
     assert any(ours == theirs for ours, theirs in pairs), pairs[0]
 
 
-@pytest.mark.parametrize(("scheme", "digest"), [("http", DIGEST), ("https", "UNSIGNED-PAYLOAD")])
-def test_the_body_is_signed_where_tls_does_not_protect_it(scheme: str, digest: str) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_body_is_signed(scheme: str) -> None:
     with override_settings(STORAGES=s3_storages(Bucket("b", f"{scheme}://{HOST}:1"))):
-        signer = Signer(_objects().client, "b")
-    _, sent = signer.put("r1/a", b"picture", {"Content-MD5": "x"})
-    assert sent["X-Amz-Content-SHA256"] == digest
+        signer = Signer(_objects().client, "b", credentials())
+    path, sent = signer.put("r1/a", b"picture", {"Content-MD5": "x"})
+    assert path == "/b/r1/a"
+    assert sent["X-Amz-Content-SHA256"] == DIGEST
 
 
 def test_a_client_that_signs_in_another_way_is_left_alone(stub: StubS3) -> None:
-    plain = stub.bucket.client()  # presigns with Signature Version 2
-    assert DirectPut(plain, "b")("r1/a", b"1", b"", "image/jpeg", store.IMMUTABLE) is False
+    older = boto3.client(
+        "s3",
+        endpoint_url=stub.bucket.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+        config=Config(signature_version="s3"),
+    )
+    assert DirectPut(older, "b", credentials())("r1/a", b"1", {}) is None
     assert stub.puts == []
 
 
@@ -113,11 +127,78 @@ def test_the_client_tries_what_did_not_go_well(stub: StubS3, first: int) -> None
     assert "amz-sdk-request" in stub.puts[1][1]
 
 
-def test_a_server_that_kept_something_else_is_found_out(stub: StubS3) -> None:
-    stub.will(200, b"other")
-    stub.will(200, b"other")
-    assert store.put("r1/a", b"1", "image/jpeg") == STORAGE_FAILED.because("mismatch: ETag")
-    assert len(stub.puts) == 2
+CHECKSUM = b64encode(bytes.fromhex(DIGEST)).decode()
+OTHER = b64encode(bytes(32)).decode()
+KMS = "x-amz-server-side-encryption"
+
+
+@pytest.mark.parametrize(
+    ("headers", "calls"),
+    [
+        # The server's checksum settles it, whatever its ETag is.
+        ({"x-amz-checksum-sha256": CHECKSUM}, ["PUT"]),
+        # An ETag that is said to be no MD5: the 200 is all there is, after a Content-MD5.
+        ({KMS: "aws:kms"}, ["PUT"]),
+        ({KMS: "aws:kms:dsse"}, ["PUT"]),
+        ({f"{KMS}-aws-kms-key-id": "arn:aws:kms:eu-west-1:1:key/1"}, ["PUT"]),
+        ({f"{KMS}-customer-algorithm": "AES256"}, ["PUT"]),
+        ({"ETag": '"0123-2"'}, ["PUT"]),
+        ({"ETag": ""}, ["PUT"]),
+        # Nothing is said: what it holds is read.
+        ({}, ["PUT", "HEAD", "GET"]),
+    ],
+)
+def test_an_object_is_put_once_whatever_its_etag_is(
+    stub: StubS3, headers: dict[str, str], calls: list[str]
+) -> None:
+    stub.will(200, b"nothing of that kind", **headers)
+    held = {"ETag": '"e"', "Content-Length": "7"}
+    stub.plan("HEAD", Answer(200, held))
+    stub.plan("GET", Answer(206, held, b"picture"))
+    assert store.put("r1/a", b"picture", "image/jpeg") == Stored("r1/a", 7, DIGEST)
+    assert stub.methods == calls
+    assert stub.puts[0][1]["x-amz-checksum-sha256"] == CHECKSUM
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-amz-checksum-sha256": OTHER}])
+def test_a_server_that_kept_something_else_is_found_out(
+    stub: StubS3, headers: dict[str, str]
+) -> None:
+    stub.will(200, b"Picture", **headers)
+    held = {"ETag": '"e"', "Content-Length": "7"}
+    stub.plan("HEAD", Answer(200, held))
+    stub.plan("GET", Answer(206, held, b"Picture"))
+    assert store.put("r1/a", b"picture", "image/jpeg") == STORAGE_FAILED.because(
+        "mismatch: the server holds other bytes than were sent"
+    )
+    assert stub.methods == ["PUT", "HEAD", "GET"]
+
+
+INTERNAL_ERROR = b"""<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"""
+STARTED = (
+    b"""<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"""
+)
+
+
+def test_an_error_within_the_200_of_a_multipart_upload_is_noticed(stub: StubS3) -> None:
+    stub.plan("POST", Answer(200, {}, STARTED), Answer(200, {}, INTERNAL_ERROR))
+    stub.will(200, b"x" * (8 * MB))
+    stub.will(200, b"x" * MB)
+    fault = store.put_stream("r1/output.csv", [b"x" * MB] * 9, "text/csv")
+    assert fault == STORAGE_FAILED.because("CompleteMultipartUpload: InternalError")
+    assert stub.methods == ["POST", "PUT", "PUT", "POST", "DELETE"]
+
+
+def test_an_error_within_the_200_of_a_deletion_is_noticed(stub: StubS3) -> None:
+    one = "<Error><Key>{}</Key><Code>{}</Code><Message>m</Message></Error>"
+    gone, kept = one.format("r1/a", "NoSuchKey"), one.format("r1/b", "AccessDenied")
+    stub.plan("POST", Answer(200, {}, f"<DeleteResult>{gone}</DeleteResult>".encode()))
+    store.delete_many(["r1/a"])
+    stub.plan("POST", Answer(200, {}, f"<DeleteResult>{gone}{kept}</DeleteResult>".encode()))
+    with pytest.raises(store.StoreError) as caught:
+        store.delete_many(["r1/a", "r1/b"])
+    assert caught.value.fault == STORAGE_FAILED.because("DeleteObjects: AccessDenied")
 
 
 def test_a_proxy_of_the_environment_is_left_to_the_client(
@@ -151,7 +232,7 @@ def test_bytes_damaged_on_the_clients_way_are_refused(
     on_seaweed: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Damaged before the signature, so that only the Content-MD5 can tell."""
-    monkeypatch.setattr(_objects(), "_directly", lambda *_: False)
+    monkeypatch.setattr(_objects(), "_directly", lambda *_: None)
 
     def damage(request: Any, **_: Any) -> None:
         request.data = b"Picture"
@@ -181,6 +262,47 @@ def test_a_wrong_setting_is_transient(bucket: Bucket, options: dict[str, str], c
         stream = store.put_stream("r1/a", [b"x" * MB] * 9, "text/csv")
         assert stream == STORAGE_FAILED.because(f"CreateMultipartUpload: {code}")
         assert store.probe() is not None
+
+
+READS: dict[str, Callable[[], object]] = {
+    "open": lambda: store.open_read("r1/a"),
+    "range": lambda: store.read_range("r1/a", 0, 10),
+    "size": lambda: store.size("r1/a"),
+    "list": lambda: list(store.list_keys("r1/")),
+    "delete": lambda: store.delete_many(["r1/a"]),
+    "delete prefix": lambda: store.delete_prefix("r1/"),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("server", ["seaweed", "rclone"])
+def test_a_bucket_that_is_missing_is_an_outage(
+    server: str, read: str, request: pytest.FixtureRequest
+) -> None:
+    bucket = request.getfixturevalue(server).new_bucket()
+    with override_settings(STORAGES=s3_storages(bucket)):
+        store.put("r1/a", b"1", "image/jpeg")
+        client = bucket.client()
+        client.delete_object(Bucket=bucket.name, Key="r1/a")
+        client.delete_bucket(Bucket=bucket.name)
+        with pytest.raises(store.StoreError) as caught:
+            READS[read]()
+        assert caught.value.fault.detail.endswith("NoSuchBucket")
+        assert not caught.value.fault.permanent
+        assert store.probe() == STORAGE_FAILED.because("HeadBucket: NoSuchBucket")
+        with pytest.raises(store.StoreError):
+            store.prepare(create=False)
+        assert store.prepare(create=True)
+        assert store.size("r1/a") is None  # a bucket that answers: the key is lost
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>404</html>", INTERNAL_ERROR])
+def test_a_404_that_is_not_the_bucket_s_word_is_an_outage(stub: StubS3, body: bytes) -> None:
+    """A proxy, or a server that is not S3 at all."""
+    stub.plan("GET", Answer(404, {}, body))
+    for read in ("open", "range", "size"):
+        with pytest.raises(store.StoreError):
+            READS[read]()
 
 
 def test_nobody_listens() -> None:
@@ -309,6 +431,10 @@ def test_the_address_on_the_cdn(bucket: Bucket) -> None:
         assert store.public_url("r1/ü chair#1.jpg") == expected
     with override_settings(STORAGES=s3_storages(bucket)):
         assert store.public_url("r1/a.jpg") is None
+
+
+def credentials() -> Any:
+    return credentials_of(store._objects().storage)
 
 
 def _objects() -> Any:
