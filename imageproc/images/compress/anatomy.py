@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from imageproc.images.compress import boxes, jpeg, tiff
+from imageproc.images.compress import boxes, gif, jpeg, tiff
 
 # The magic numbers of what we read; ISO base media files (HEIC, AVIF) are told by their brands.
 _MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -25,12 +25,22 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 )
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 # Pictures, or near enough, that we name instead of calling them "not an image".
-_REFUSED = (
-    b"%PDF", b"8BPS", b"%!PS", b"\xc5\xd0\xd3\xc6", b"\0\0\1\0", b"\0\0\2\0",
-    b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51",
-    b"P1\n", b"P2\n", b"P3\n", b"P4\n", b"P5\n", b"P6\n", b"DDS ", b"qoif", b"v/1\x01",
-    b"II+\0", b"MM\0+", b"icns", b"FORM", b"\x1a\x45\xdf\xa3",
-)  # fmt: skip
+_REFUSED = {
+    b"%PDF": "PDF", b"8BPS": "Photoshop", b"%!PS": "PostScript", b"\xc5\xd0\xd3\xc6": "PostScript",
+    b"\0\0\1\0": "ICO", b"\0\0\2\0": "CUR or TGA", b"\0\0\x0a\0": "TGA",
+    b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000", b"II\xbc\1": "JPEG XR",
+    **{b"P%d%c" % (each, end): "PNM" for each in range(1, 8) for end in b"\n "},
+    b"DDS ": "DDS", b"qoif": "QOI", b"v/1\x01": "OpenEXR", b"#?RADIANCE": "Radiance HDR",
+    b"II+\0": "BigTIFF", b"MM\0+": "BigTIFF", b"icns": "ICNS", b"FORM": "IFF",
+    b"AT&TFORM": "DjVu", b"gimp xcf": "GIMP", b"\1\xda": "SGI", b"BPG\xfb": "BPG",
+    **{b"\x0a%c\1" % version: "PCX" for version in (0, 2, 3, 4, 5)},
+    b"\xd7\xcd\xc6\x9a": "WMF", b"\1\0\0\0": "EMF", b"\x1a\x45\xdf\xa3": "WebM",
+    b"IIU\0": "camera raw file", b"IIRO": "camera raw file", b"IIRS": "camera raw file",
+    b"MMOR": "camera raw file", b"FUJIFILMCCD-RAW": "camera raw file", b"FOVb": "camera raw file",
+    b"\0MRM": "camera raw file", b"II\x1a\0\0\0HEAPCCDR": "camera raw file",
+}  # fmt: skip
+_TGA_FOOTER = b"TRUEVISION-XFILE.\0"
 
 
 def sniff(data: bytes) -> str | None:
@@ -42,9 +52,20 @@ def sniff(data: bytes) -> str | None:
         return "webp"
     if data[4:8] == b"ftyp":
         return _brand(data)
+    return "refused" if refused_kind(data) else None
+
+
+def refused_kind(data: bytes) -> str:
+    """The name of a kind of picture that we don't read, or ""."""
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    is_svg = head.startswith((b"<?xml", b"<svg", b"<!--", b"<!doctype svg")) and b"<svg" in head
-    return "refused" if is_svg or data.startswith(_REFUSED) else None
+    if head.startswith((b"<?xml", b"<svg", b"<!--", b"<!doctype svg")) and b"<svg" in head:
+        return "SVG"
+    for magic, name in _REFUSED.items():
+        if data.startswith(magic):
+            return name
+    if data[4:8] == b"ftyp":
+        return "film, or " + data[8:12].decode("ascii", "replace")
+    return "TGA" if data.endswith(_TGA_FOOTER) else ""
 
 
 def _brand(data: bytes) -> str:
@@ -85,34 +106,7 @@ def _webp_whole(data: bytes) -> bool:
 
 
 def _gif_whole(data: bytes) -> bool:
-    return -1 not in gif_frames(data)
-
-
-def gif_frames(data: bytes) -> list[int]:
-    """Where each frame starts; a last entry of -1 says that the file ends before its trailer."""
-    at = 13 + _colour_table(data, 10)
-    frames: list[int] = []
-    while at < len(data):
-        block = data[at]
-        if block == 0x3B:
-            return frames
-        if block == 0x2C:
-            frames.append(at)
-            at += 11 + _colour_table(data, at + 9)
-        elif block == 0x21:
-            at += 2
-        else:
-            break
-        while at < len(data) and data[at]:
-            at += data[at] + 1
-        at += 1
-    return [*frames, -1]
-
-
-def _colour_table(data: bytes, at: int) -> int:
-    """Bytes of the colour table that the flags at ``at`` announce."""
-    flags = data[at] if at < len(data) else 0
-    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+    return -1 not in gif.frames(data)
 
 
 def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -126,7 +120,13 @@ def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _bmp_whole(data: bytes) -> bool:
-    return int.from_bytes(data[2:6], "little") <= len(data)
+    """By the size that a run-length coded bitmap states, which Pillow would fill up; of others
+    Pillow knows. The size in the file header (bfSize) is often wrong, and nobody reads it."""
+    if len(data) < 54:
+        return False
+    start, header, compression, size = struct.unpack_from("<II12xII", data, 10)
+    run_length_coded = header >= 40 and compression in (1, 2)
+    return not run_length_coded or start + size <= len(data)
 
 
 _WHOLE = {
@@ -138,7 +138,7 @@ _WHOLE = {
 def frame_count(kind: str, data: bytes) -> int:
     """Frames of an animation; 1 for everything else."""
     if kind == "gif":
-        return sum(at >= 0 for at in gif_frames(data)) or 1
+        return sum(at >= 0 for at in gif.frames(data)) or 1
     if kind == "webp":
         return sum(name == b"ANMF" for name, _, _ in webp_chunks(data)) or 1
     return 1

@@ -18,7 +18,6 @@ _LOADERS = (
     "VipsForeignLoadJpegSource",
     "VipsForeignLoadPngSource",
     "VipsForeignLoadWebpSource",
-    "VipsForeignLoadNsgifSource",
     "VipsForeignLoadTiffSource",
     "VipsForeignLoadHeifSource",
 )

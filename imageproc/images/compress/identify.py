@@ -19,6 +19,8 @@ from imageproc.images.compress.numbers import Numbers
 
 # The segments of a JPEG that may say something of its colours, or of which side is up.
 _TELLING = {"APP1", "APP2", "APP14"}
+# Their decoders fail where pixels are missing, so a missing end mark is no harm.
+_JUDGED_BY_PIXELS = {"png", "gif"}
 
 
 class RefusedError(Exception):
@@ -74,7 +76,7 @@ def identify(data: bytes, budget: Budget) -> Source | Fault:
     if kind is None:
         return faults.NOT_AN_IMAGE
     if kind == "refused":
-        return faults.FORMAT_UNSUPPORTED
+        return faults.FORMAT_UNSUPPORTED.because(anatomy.refused_kind(data))
     if kind == "jpeg":
         return _identify_jpeg(data, budget)
     if kind == "tiff":
@@ -83,7 +85,7 @@ def identify(data: bytes, budget: Budget) -> Source | Fault:
 
 
 def _identify_other(kind: str, data: bytes, budget: Budget) -> Source | Fault:
-    if not anatomy.is_whole(kind, data):
+    if kind not in _JUDGED_BY_PIXELS and not anatomy.is_whole(kind, data):
         return faults.IMAGE_TRUNCATED.because(f"{kind} file ends early")
     if fault := _overpacked(kind, data, budget):
         return fault
@@ -100,6 +102,8 @@ def _identify_tiff(data: bytes, budget: Budget) -> Source | Fault:
     source = _within("tiff", directory.data, directory, budget)
     if isinstance(source, Fault):
         return source
+    if directory.has_hole:
+        return faults.IMAGE_CORRUPT.because("zeros among packed pixels")
     if not directory.needs_pillow:
         return replace(source, saved_selections=directory.saved_selections)
     opened = _open("tiff", directory.data, by_pillow=True)
@@ -153,14 +157,16 @@ def _open(kind: str, data: bytes, *, by_pillow: bool = False) -> Any:
             return faults.FORMAT_UNSUPPORTED.because("a film without a still picture")
         if kind == "tiff" and not by_pillow:
             opened = tiff.read(data)
+        if kind == "png":
+            opened = png.read_header(data)
         # Of an AVIF film without a still picture, Pillow shows the first frame.
         opened = opened or Image.open(io.BytesIO(data), formats=[kind.upper()])
         return opened if min(opened.size) > 0 else faults.IMAGE_CORRUPT.because("no pixels")
     except Image.DecompressionBombError as error:
         return faults.TOO_MANY_PIXELS.because(str(error))
     except Exception as error:  # noqa: BLE001
-        if "Decompressed data too large" in str(error):
-            return faults.TOO_COMPLEX.because(str(error))
+        if kind == "bmp":
+            return faults.FORMAT_UNSUPPORTED.because(f"BMP: {error}")
         broken = faults.IMAGE_CORRUPT if anatomy.is_whole(kind, data) else faults.IMAGE_TRUNCATED
         return broken.because(f"header: {type(error).__name__}: {error}")
 
@@ -180,8 +186,8 @@ def _within(kind: str, data: bytes, opened: Any, budget: Budget, scans: int = 0)
 
 
 def _opens_itself(kind: str, opened: Any) -> bool:
-    """libvips has no reader for these, or (AVIF) must be told more than it reads."""
-    return kind in ("bmp", "avif", "heic")
+    """libvips has no reader for these, doubts canvases (GIF), or must be told more (AVIF)."""
+    return kind in ("bmp", "gif", "avif", "heic")
 
 
 def _is_bare(kind: str, opened: Any) -> bool:
@@ -200,7 +206,7 @@ def _held_per_pixel(kind: str, data: bytes, opened: Any, scans: int) -> float:
         return 1.5 * channels * depth / 8 if interlaced else streamed
     if kind == "tiff":
         return _tiff_held_per_pixel(opened)
-    held = {"webp": 8.3, "gif": 5.0, "avif": 15.5, "heic": 6.0, "bmp": 7.5}[kind]
+    held = {"webp": 8.3, "gif": 10.0, "avif": 15.5, "heic": 6.0, "bmp": 7.5}[kind]
     return held * opened.decoded_share if isinstance(opened, heif.Heif) else held
 
 

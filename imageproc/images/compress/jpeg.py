@@ -14,7 +14,7 @@ from itertools import islice
 _END = b"\xff\xd9"  # the end-of-image marker
 _EOI, _SOS, _DHT = 0xD9, 0xDA, 0xC4
 _ALONE = {0x01, _EOI, *range(0xD0, 0xD9)}  # markers without a length
-_FRAMES = {*range(0xC0, 0xD0)} - {_DHT, 0xC8, 0xCC}  # SOF0 to SOF15
+_FRAMES = {*range(0xC0, 0xD0), 0xF7} - {_DHT, 0xC8, 0xCC}  # SOF0 to SOF15, and JPEG-LS
 _HUFFMAN_SEQUENTIAL = {0xC0, 0xC1}
 _SEQUENTIAL = _HUFFMAN_SEQUENTIAL | {0xC9}
 _PROGRESSIVE = 0xC2

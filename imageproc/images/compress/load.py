@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from imageproc import faults
-from imageproc.images.compress import heif
+from imageproc.images.compress import gif, heif
 from imageproc.images.compress.engine import call, vips
 from imageproc.images.compress.identify import RefusedError, Source
 
@@ -15,7 +15,6 @@ _LOADERS = {
     "jpeg": "jpegload_source",
     "png": "pngload_source",
     "webp": "webpload_source",
-    "gif": "gifload_source",
     "tiff": "tiffload_source",
 }
 PROFILE = "icc-profile-data"
@@ -106,6 +105,8 @@ def _load_by_pillow(source: Source) -> Any:
     not a closed set."""
     try:
         opened = source.opened
+        if source.kind == "gif":
+            opened = gif.first_shown(opened, source.data)
         mode = "RGBA" if opened.mode in ("RGBA", "LA") else "RGB"
         pixels = opened.convert(mode).tobytes()
     except Exception as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from imageproc.images.compress.anatomy import png_chunks
 from imageproc.images.compress.numbers import BT709, Chromaticities, Curve, Numbers, coded
@@ -12,6 +12,18 @@ from imageproc.images.compress.numbers import BT709, Chromaticities, Curve, Numb
 _SAME_GAMMA = 0.05
 # The chunks that say something of colour, and the fewest bytes that each must have.
 _COLOUR_CHUNKS = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    size: tuple[int, int]
+
+
+def read_header(data: bytes) -> Header:
+    """Width and height. ValueError or struct.error where they are not where they belong."""
+    if data[12:16] != b"IHDR":
+        raise ValueError("does not begin with IHDR")
+    return Header(struct.unpack_from(">II", data, 16))
 
 
 def stated_colours(data: bytes) -> Numbers | None:

@@ -13,7 +13,8 @@ from imageproc.images.compress.anatomy import png_chunks, webp_chunks
 _END_OF_IMAGE = 0xD9
 # APP0 is JFIF and APP14 Adobe's colour transform: a decoder needs both. The other APPn and COM go.
 _DROPPED_SEGMENTS = {*range(0xE1, 0xEE), 0xEF, 0xFE}
-_KEPT_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+_END_OF_PNG = b"\0\0\0\0IEND\xaeB`\x82"  # put back where it is missing
+_KEPT_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT"}
 
 
 def strip(kind: str, data: bytes) -> bytes | None:
@@ -32,7 +33,7 @@ def _strip_jpeg(data: bytes) -> bytes | None:
 
 def _strip_png(data: bytes) -> bytes:
     kept = (data[start:end] for name, start, end in png_chunks(data) if name in _KEPT_CHUNKS)
-    return data[:8] + b"".join(kept)
+    return data[:8] + b"".join(kept) + _END_OF_PNG
 
 
 def _strip_webp(data: bytes) -> bytes | None:

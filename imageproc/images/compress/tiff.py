@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +25,16 @@ _FOR_PIXELS = {
     282, 283, 284, 292, 293, 296, 317, 320, 322, 323, TILE_OFFSETS, TILE_BYTES, 332, EXTRA_SAMPLES,
     339, 347, 529, 530, 531, 532, 34675,
 }  # fmt: skip
-_JPEG, _YCBCR, _UNSPECIFIED = 7, 6, 0
+_LZW, _JPEG, _DEFLATE = 5, 7, (8, 32946)
+_YCBCR, _UNSPECIFIED = 6, 0
 # Read by libvips; Pillow's libtiff also has LZMA and Zstandard.
-_COMPRESSIONS = {1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946}
+_COMPRESSIONS = {1, 2, 3, 4, _LZW, _JPEG, 32773, *_DEFLATE}
 _BY_PILLOW = {34925, 50000}
 _PHOTOMETRICS = {0, 1, 2, 3, 5, _YCBCR}  # grey, RGB, palette, ink, YCbCr
 _RAW = {32803, 34892}  # a sensor's samples (TIFF/EP, DNG)
 _MOST_SUB_DIRECTORIES = 16
+_ZEROS = bytes(64)
+_UNPACKED_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,19 @@ class Tiff:
         extra = _numbers(self.tag_v2, EXTRA_SAMPLES)
         return len(extra) if extra and extra[0] == _UNSPECIFIED else max(0, len(extra) - 1)
 
+    @property
+    def has_hole(self) -> bool:
+        """Do zeros stand where packed pixels should? LZW never has so many in a row; packed by
+        Deflate, they may be right, if the strip's checksum is, which libtiff does not look at."""
+        packed_by = self.number(COMPRESSION, 1)
+        if packed_by != _LZW and packed_by not in _DEFLATE:
+            return False
+        return any(
+            self.data.find(_ZEROS, start, start + length) >= 0
+            and (packed_by == _LZW or not _unpacks(self.data[start : start + length]))
+            for start, length in _strips(self.tag_v2)
+        )
+
     def number(self, tag: int, default: int) -> int:
         """The first whole number of a tag."""
         return _number(self.tag_v2, tag, default)
@@ -70,17 +88,29 @@ def read(data: bytes) -> Tiff:
 def is_whole(data: bytes) -> bool:
     """Are the first directory, and all strips or tiles that it lists, in the file?"""
     try:
-        tags = _directory(data)
-        reaches = (
-            start + length
-            for offsets, lengths in ((STRIP_OFFSETS, STRIP_BYTES), (TILE_OFFSETS, TILE_BYTES))
-            for start, length in zip(tags.get(offsets, ()), tags.get(lengths, ()), strict=False)
-        )
-        return all(reach <= len(data) for reach in reaches)
+        return all(start + length <= len(data) for start, length in _strips(_directory(data)))
     except (EOFError, struct.error):
         return False
     except Exception:  # noqa: BLE001
         return True  # broken, which is for the decoder to say
+
+
+def _strips(tags: Any) -> Iterator[tuple[int, int]]:
+    """(start, length) of every strip or tile."""
+    for offsets, lengths in ((STRIP_OFFSETS, STRIP_BYTES), (TILE_OFFSETS, TILE_BYTES)):
+        yield from zip(_numbers(tags, offsets), _numbers(tags, lengths), strict=False)
+
+
+def _unpacks(strip: bytes) -> bool:
+    """Does a zlib stream unpack to its end, with the right checksum (RFC 1950)?"""
+    unpacker = zlib.decompressobj()
+    try:
+        while strip and not unpacker.eof:
+            unpacker.decompress(strip, _UNPACKED_AT_ONCE)
+            strip = unpacker.unconsumed_tail
+    except zlib.error:
+        return False
+    return unpacker.eof
 
 
 def _directory(data: bytes, at: int | None = None) -> Any:

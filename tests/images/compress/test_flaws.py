@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
 import pytest
 from PIL import Image
 
-from tests.images.compress.files import SMALL, difference, fault, opened, rendition, variant
+from imageproc.images.compress import Recipe
+from tests.images.compress.files import (
+    SMALL,
+    difference,
+    fault,
+    opened,
+    png_chunk,
+    rendition,
+    variant,
+)
 from tests.support import pictures
 
 
@@ -129,7 +139,7 @@ def test_a_flaw_of_a_tiff_that_costs_no_pixel(name: str) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_tiff_is_turned_upright(orientation: int) -> None:
     drawn = pictures.draw(5, (480, 320))
-    stored = drawn.transpose(way) if (way := pictures.STORED_AS.get(orientation)) else drawn
+    stored = drawn.transpose(pictures.STORED_AS[orientation]) if orientation > 1 else drawn
     result = rendition(tiff({274: _short(orientation)}, stored))
     assert (result.width, result.height) == (480, 320)
     assert difference(opened(result.data), drawn) < 2
@@ -181,6 +191,167 @@ def _raw(preview: dict[int, tuple[int, int, bytes]], photometric: int) -> bytes:
     ],
 )
 def test_a_tiff_of_a_kind_that_we_do_not_read_is_named(data: bytes, kind: str) -> None:
+    answer = fault(data)
+    assert answer.code == "format_unsupported"
+    assert kind in answer.detail
+
+
+PNG = variant("plain.png")
+
+
+def _with_chunk(name: bytes, body: bytes, *, sound: bool = True) -> bytes:
+    """``PNG`` with a chunk behind its header; its checksum is wrong where it is not ``sound``."""
+    chunk = png_chunk(name, body)
+    return PNG[:33] + (chunk if sound else chunk[:-1] + bytes([chunk[-1] ^ 1])) + PNG[33:]
+
+
+PNG_FLAWS = {
+    "a text of 3 MB": _with_chunk(b"iTXt", b"XML\0\1\0\0\0" + zlib.compress(bytes(3_000_000))),
+    "a packed text of 3 MB": _with_chunk(b"zTXt", b"XML\0\0" + zlib.compress(bytes(3_000_000))),
+    "a profile of 2 MB that is none": _with_chunk(
+        b"iCCP", b"wide\0\0" + zlib.compress(bytes(2_000_000))
+    ),
+    "a text's wrong checksum": _with_chunk(b"tEXt", b"Title\0shoe", sound=False),
+    "a profile's wrong checksum": _with_chunk(
+        b"iCCP", b"wide\0\0" + zlib.compress(b"x" * 500), sound=False
+    ),
+    "no end chunk": PNG[:-12],
+    "an unknown chunk": _with_chunk(b"abCd", b"?"),
+    "bytes behind the end": PNG + bytes(999),
+}
+
+
+@pytest.mark.parametrize("name", PNG_FLAWS)
+def test_a_flaw_of_a_png_that_costs_no_pixel(name: str) -> None:
+    _same_picture(PNG_FLAWS[name], PNG)
+
+
+def test_a_kept_png_gets_its_end_chunk_back() -> None:
+    flat = pictures.encoded(Image.new("RGB", (64, 64), "red"), "PNG", optimize=True)
+    result = rendition(flat[:-12], Recipe(format="png"))
+    assert result.kept_original
+    assert result.data == flat
+
+
+@pytest.mark.parametrize("name", [b"IHDR", b"PLTE", b"IDAT"])
+def test_a_wrong_checksum_of_pixels_is_damage(name: bytes) -> None:
+    whole = bytearray(variant("palette.png"))
+    at = whole.index(name)
+    length = int.from_bytes(whole[at - 4 : at], "big")
+    whole[at + 4 + length] ^= 1
+    assert fault(bytes(whole)).code == "image_corrupt"
+
+
+def _gif(
+    canvas: tuple[int, int],
+    frames: list[tuple[tuple[int, int], Image.Image, bytes]],
+    *,
+    end: bytes = b";",
+) -> bytes:
+    """``frames``: (place on the canvas, picture, graphic control extension)."""
+    data = struct.pack("<6sHHBBB", b"GIF89a", *canvas, 0, 0, 0)
+    for (left, top), picture, control in frames:
+        single = pictures.encoded(picture.quantize(16), "GIF")
+        # Pillow's header is 13 bytes and a colour table, which becomes the frame's own.
+        table = single[13 : 13 + (3 << ((single[10] & 7) + 1))]
+        at = single.index(b",", 13 + len(table))
+        place = struct.pack("<4H", left, top, *picture.size)
+        data += control + b"," + place + bytes([0x80 | single[10] & 7]) + table
+        data += single[at + 10 : -1]
+    return data + end
+
+
+RED = Image.new("RGB", (200, 150), (200, 30, 30))
+WHOLE_GIF = _gif((200, 150), [((0, 0), RED, b"")])
+TRANSPARENT = b"!\xf9\4\1\0\0\0\0"  # colour 0 is not drawn
+
+
+@pytest.mark.parametrize("end", [b"", b"\0", b"\0\0;", b"\0\0\0", b";;", b";" + bytes(500)])
+def test_a_gif_without_its_trailer_or_with_nuls(end: bytes) -> None:
+    _same_picture(_gif((200, 150), [((0, 0), RED, b"")], end=end), WHOLE_GIF)
+
+
+def test_nuls_between_the_frames_of_a_gif() -> None:
+    first, rest = WHOLE_GIF[:-1], _gif((200, 150), [((0, 0), RED, b"")])[13:]
+    _same_picture(first + bytes(3) + rest, WHOLE_GIF)
+
+
+@pytest.mark.parametrize(
+    "canvas", [(640, 480), (640, 512), (800, 600), (1024, 768), (1600, 1200), (2100, 100)]
+)
+def test_a_gif_is_as_large_as_its_canvas(canvas: tuple[int, int]) -> None:
+    """libnsgif takes some sizes for mistakes. What no frame covers shows the background."""
+    small = RED.crop((0, 0, 50, 40))
+    result = rendition(_gif(canvas, [((30, 20), small, b"")]), Recipe(None, None, quality=90))
+    expected = Image.new("RGB", canvas, "white")
+    expected.paste(small, (30, 20))
+    assert (result.width, result.height) == canvas
+    assert difference(opened(result.data), expected) < 1
+
+
+@pytest.mark.parametrize("blank", [1, 2, 4])
+def test_the_first_frame_that_shows_anything_is_taken(blank: int) -> None:
+    nothing = ((0, 0), Image.new("RGB", RED.size, "black"), TRANSPARENT)
+    data = _gif(RED.size, [nothing] * blank + [((0, 0), RED, b"")])
+    assert difference(opened(rendition(data).data), RED) < 2
+
+
+def test_a_gif_of_nothing_stays_blank() -> None:
+    nothing = ((0, 0), Image.new("RGB", RED.size, "black"), TRANSPARENT)
+    result = opened(rendition(_gif(RED.size, [nothing] * 3)).data)
+    assert result.getextrema() == ((255, 255),) * 3
+
+
+def test_a_gif_cut_off_in_a_later_frame_shows_its_first() -> None:
+    whole = pictures.animated_gif(3, SMALL, frames=2)
+    assert difference(opened(rendition(whole[:-500]).data), pictures.draw(3, SMALL)) < 4
+
+
+def _bmp(**fields: int) -> bytes:
+    """A bitmap of 24 bits with other values in its header, by name (struct BITMAPINFOHEADER)."""
+    places = {"file_size": (2, "<I"), "header_size": (14, "<I"), "compression": (30, "<I")}
+    data = bytearray(pictures.encoded(pictures.draw(3, SMALL), "BMP"))
+    for name, value in fields.items():
+        struct.pack_into(places[name][1], data, places[name][0], value)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("file_size", [0, 54, 2_111_692_253])
+def test_the_size_in_a_bitmap_s_file_header_means_nothing(file_size: int) -> None:
+    _same_picture(_bmp(file_size=file_size), _bmp())
+
+
+def test_the_fourth_byte_of_a_bitmap_is_no_transparency() -> None:
+    drawn = pictures.draw(3, SMALL)
+    head = _bmp()[:28] + struct.pack("<HI", 32, 0) + _bmp()[34:54]
+    pixels = drawn.transpose(Image.Transpose.FLIP_TOP_BOTTOM).convert("RGBX")
+    data = head + pixels.tobytes("raw", "BGRX")
+    assert difference(opened(rendition(data).data), drawn) < 2
+
+
+@pytest.mark.parametrize("fields", [{"compression": 4}, {"compression": 9}, {"header_size": 20}])
+def test_a_bitmap_of_a_kind_that_we_do_not_read_is_named(fields: dict[str, int]) -> None:
+    assert fault(_bmp(**fields)).code == "format_unsupported"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (pictures.encoded(pictures.draw(3, (64, 64)), "ICO"), "ICO"),
+        (pictures.encoded(pictures.draw(3, (64, 64)), "TGA"), "TGA"),
+        (pictures.encoded(pictures.draw(3, (64, 64)), "TGA", compression="tga_rle"), "TGA"),
+        (pictures.encoded(pictures.draw(3, (64, 64)), "PCX"), "PCX"),
+        (pictures.encoded(pictures.draw(3, (64, 64)), "SGI"), "SGI"),
+        (pictures.encoded(pictures.draw(3, (64, 64)), "JPEG2000"), "JPEG 2000"),
+        (pictures.encoded(pictures.draw(3, (64, 64)), "PPM"), "PNM"),
+        (pictures.encoded(pictures.draw(3, (64, 64)), "QOI"), "QOI"),
+        (b"FUJIFILMCCD-RAW 0201FF383501", "camera raw file"),
+        (b"IIU\0\x18\0\0\0" + bytes(90), "camera raw file"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "crx"),
+        (b"\xff\xd8\xff\xf7\0\x0b\x08\0\x09\0\x09\1\1\x11\0" + bytes(90), "lossless"),
+    ],
+)
+def test_a_picture_of_a_kind_that_we_do_not_read_is_named(data: bytes, kind: str) -> None:
     answer = fault(data)
     assert answer.code == "format_unsupported"
     assert kind in answer.detail

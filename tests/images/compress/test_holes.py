@@ -32,6 +32,13 @@ WHOLE = {
     "progressive.jpg": variant("progressive.jpg", SIZE),
     "grey.jpg": variant("grey.jpg", SIZE),
     "print.cmyk.jpg": variant("print.cmyk.jpg", SIZE),
+    "plain.png": variant("plain.png", SIZE),
+    "palette.png": variant("palette.png", SIZE),
+    "still.gif": pictures.animated_gif(3, SIZE, frames=1),
+    "lzw.tiff": variant("scan.tiff", SIZE),
+    "deflate.tiff": pictures.encoded(
+        pictures.draw(1, SIZE), "TIFF", compression="tiff_adobe_deflate"
+    ),
     "white.jpg": _jpeg(on_white(), optimize=True),
     "white.progressive.jpg": _jpeg(on_white(), progressive=True),
     "white.grey.jpg": _jpeg(on_white().convert("L"), optimize=True),
@@ -53,7 +60,7 @@ def test_a_hole_of_zeros_is_never_a_picture(name: str) -> None:
     random, whole = Random(name), WHOLE[name]
     sound = opened(rendition(whole).data)
     for size in (500, 1000, len(whole) // 10, len(whole) // 4):
-        at = random.randrange(1000, len(whole) - size)
+        at = random.randrange(1000, len(whole) - size - 300)
         holed = whole[:at] + bytes(size) + whole[at + size :]
         answer = compress(holed, PRESETS["catalog"], Budget())
         if isinstance(answer, Rendition):
@@ -68,3 +75,10 @@ def test_zeros_that_an_encoder_wrote_are_no_hole(name: str) -> None:
     """Long runs of zero bytes, and every pixel is there."""
     assert bytes(64) in WHOLE[name].partition(b"\xff\xda")[2]
     assert rendition(WHOLE[name]).source_width == 1500
+
+
+def test_a_gif_whose_data_ends_early_is_cut_off() -> None:
+    """Its trailer is in place."""
+    whole = WHOLE["still.gif"]
+    for share in (0.2, 0.5, 0.9):
+        assert fault(whole[: int(len(whole) * share)] + b"\0;").code in DAMAGE

@@ -10,6 +10,7 @@ import zlib
 import pytest
 from PIL import Image
 
+from imageproc.faults import Fault
 from imageproc.images.compress import Budget, Recipe, Rendition, compress, jpeg
 from tests.images.compress.files import SMALL, fault, flat_png, png_chunk, rendition, variant
 from tests.support import pictures
@@ -41,6 +42,8 @@ def test_what_is_not_a_picture_we_read_is_named(data: bytes, code: str) -> None:
 @pytest.mark.parametrize("name", list(pictures.VARIANTS))
 def test_a_cut_off_file_is_never_half_a_picture(name: str) -> None:
     whole = variant(name)
+    if name == "animated.gif":  # only its first frame is shown
+        whole = pictures.animated_gif(3, SMALL, frames=1)
     rendition(whole)
     cuts = {len(whole) - 100} | {len(whole) * tenth // 10 for tenth in range(1, 10)}
     found = {fault(whole[:cut]).code for cut in cuts}
@@ -116,13 +119,14 @@ def test_a_format_that_cannot_be_written_in_the_room_left_says_so() -> None:
     assert isinstance(compress(data, Recipe(), little), Rendition)
 
 
-@pytest.mark.parametrize("name", [b"iCCP", b"zTXt"])
-def test_a_png_chunk_that_unpacks_to_gigabytes_is_refused(name: bytes) -> None:
+@pytest.mark.parametrize(("name", "code"), [(b"iCCP", "too_complex"), (b"zTXt", "done")])
+def test_a_png_chunk_that_unpacks_to_gigabytes_is_not_unpacked(name: bytes, code: str) -> None:
     packed = zlib.compress(bytes(200_000_000), 9)
     plain = variant("plain.png")
     bomb = plain[:33] + png_chunk(name, b"name\0\0" + packed) + plain[33:]
     started = time.process_time()
-    assert fault(bomb).code == "too_complex"
+    answer = compress(bomb, Recipe(), Budget())
+    assert (answer.code if isinstance(answer, Fault) else "done") == code
     assert time.process_time() - started < 1
 
 
