@@ -71,12 +71,12 @@ def _on_canvas(opened: Any) -> Any:
 
 
 def _is_blank(picture: Any) -> bool:
-    return picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (0, 0)
+    return bool(picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (0, 0))
 
 
 def _fits(data: bytes, at: int, size: tuple[int, int]) -> bool:
     """Is the frame inside the canvas? One that is not would enlarge it."""
     if at + 9 > len(data):
         return False
-    left, top, width, height = (int(each) for each in struct.unpack_from("<4H", data, at + 1))
-    return left + width <= size[0] and top + height <= size[1]
+    left, top, width, height = struct.unpack_from("<4H", data, at + 1)
+    return bool(left + width <= size[0] and top + height <= size[1])
