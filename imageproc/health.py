@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hmac
+import logging
+import math
 import socket
+import threading
+import time
 from collections.abc import Callable
 
 from django.conf import settings
@@ -17,6 +21,7 @@ from imageproc.images import names, store
 from imageproc.requests.report import fleet
 from imageproc.scrape import exposition
 
+log = logging.getLogger(__name__)
 PROBE = b"imageproc"
 
 
@@ -52,8 +57,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
 def _may_scrape(request: HttpRequest) -> bool:
     if not settings.METRICS_TOKEN:
         return bool(settings.API_ANONYMOUS)
-    given = request.headers.get("Authorization", "")
-    return hmac.compare_digest(given.encode(), f"Bearer {settings.METRICS_TOKEN}".encode())
+    header = request.headers.get("Authorization", "")
+    return hmac.compare_digest(header.encode(), f"Bearer {settings.METRICS_TOKEN}".encode())
 
 
 def _database() -> str:
@@ -67,7 +72,54 @@ def _database() -> str:
     return ""
 
 
-def _storage() -> str:
+class StorageProbe:
+    """What the storage answered last. It is asked every EVERY seconds at most, however many call,
+    and by a thread of its own: a storage that hangs holds no caller for longer than PATIENCE.
+
+    Called: "" when all is well, else what is wrong. ``ask``: the same, straight from the storage.
+    """
+
+    EVERY = 5.0
+    PATIENCE = 1.0
+    # A question that is open for so long is what is wrong.
+    SLOW = 10.0
+
+    def __init__(self, ask: Callable[[], str]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._asked_at = -math.inf
+        self._answer: str | None = None
+        self._answered = threading.Event()
+        self._answered.set()
+
+    def __call__(self) -> str:
+        self._ask_if_due()
+        silent = time.monotonic() - self._asked_at
+        if self._answered.wait(max(0.0, self.PATIENCE - silent)):
+            return self._answer or ""
+        if self._answer is None or silent > self.SLOW:
+            return "no answer yet"
+        return self._answer
+
+    def _ask_if_due(self) -> None:
+        with self._lock:
+            due = time.monotonic() - self._asked_at >= self.EVERY
+            if due and self._answered.is_set():
+                self._asked_at = time.monotonic()
+                self._answered.clear()
+                threading.Thread(target=self._run, name="storage probe", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._answer = self._ask()
+        except Exception as error:  # whatever it is, it is what is wrong with the storage
+            log.exception("storage probe failed")
+            self._answer = type(error).__name__
+        finally:
+            self._answered.set()
+
+
+def _ask_storage() -> str:
     """Written and read back, under a name of this host."""
     key = names.probe_key(socket.gethostname())
     try:
@@ -82,6 +134,9 @@ def _storage() -> str:
     return "" if same else "what was written reads back differently"
 
 
+_storage = StorageProbe(_ask_storage)
+
+
 def _workers() -> str:
     try:
         silent = [name for name, slots in fleet.workers().items() if not slots]
@@ -90,6 +145,7 @@ def _workers() -> str:
     return f"no heartbeat of: {', '.join(silent)}" if silent else ""
 
 
+# Each says what is wrong, or "".
 PARTS: dict[str, Callable[[], str]] = {
     "database": _database,
     "storage": _storage,
