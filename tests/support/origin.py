@@ -114,6 +114,7 @@ class Origin:
     def forget(self) -> None:
         """Back to the start: no replies, no counts."""
         self.replies: dict[str, Reply] = {}
+        self.raws: dict[str, tuple[list[bytes], bool]] = {}
         self.hits: Counter[str] = Counter()
         self.asked: list[Asked] = []
         self.connections = 0
@@ -142,6 +143,10 @@ class Origin:
         """Answer ``path`` with this; returns its URL."""
         self.replies[path] = Reply(data, content_type, status, headers or {}, delay_ms)
         return self.url + path
+
+    def raw(self, path: str, *answers: bytes, closes: bool = False) -> None:
+        """Answer ``path`` with these very bytes, one after the other, the last of them for ever."""
+        self.raws[path] = list(answers), closes
 
     # --- life -------------------------------------------------------------------------------
     @asynccontextmanager
@@ -199,7 +204,12 @@ class Origin:
             self.hits.update({asked.path, asked.target})
             self.asked.append(asked)
             del self.asked[:-1000]
-        if reply := self._reply(asked.path):
+        if asked.path in self.raws:
+            answers, closes = self.raws[asked.path]
+            writer.write(answers.pop(0) if len(answers) > 1 else answers[0])
+            if closes:
+                writer.close()
+        elif reply := self._reply(asked.path):
             if delay := reply.delay_ms + self.latency_ms:
                 await asyncio.sleep(delay / 1000)
             writer.write(reply.encode())

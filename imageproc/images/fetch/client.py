@@ -116,7 +116,7 @@ def post(
     sent = {"User-Agent": USER_AGENT, **headers, "Connection": "close"}
     try:
         target = parse(url, policy)
-        connection = _connections(policy).new(Origin.of(target))
+        connection = connections_of(policy).new(Origin.of(target))
         response = connection.ask("POST", target, sent, clock.left, body)
     except ERRORS as error:
         return clock.fault_of(error)
@@ -182,7 +182,7 @@ def _ask(
     target: Url, headers: dict[str, str], policy: Policy, clock: _Clock
 ) -> tuple[Connection, HTTPResponse]:
     """A GET may be sent again when a kept-alive connection was being closed (RFC 9112, 9.3.1)."""
-    connections, origin = _connections(policy), Origin.of(target)
+    connections, origin = connections_of(policy), Origin.of(target)
     if (idle := connections.take(origin)) is not None:
         with suppress(StaleConnectionError):
             return idle, idle.ask("GET", target, headers, clock.left)
@@ -233,7 +233,7 @@ def _forget_unknown_encodings(response: HTTPResponse) -> None:
 
 
 _AUTHORITY = re.compile(rb"(?:[a-z][a-z0-9+.\-]*:)?//[^/?#]*", re.IGNORECASE)
-_TO_ESCAPE = re.compile(rb"[^!-~]")
+_TO_ESCAPE = re.compile(rb"[^!-~]|\\")
 
 
 def _join(base: Url, location: str) -> str:
@@ -266,5 +266,5 @@ forget = _by_policy.clear
 os.register_at_fork(after_in_child=forget)
 
 
-def _connections(policy: Policy) -> Connections:
+def connections_of(policy: Policy) -> Connections:
     return _by_policy.get(policy) or _by_policy.setdefault(policy, Connections(policy))

@@ -144,7 +144,7 @@ class Connections:
         self._lock = threading.Lock()
         self._idle: dict[Connection, None] = {}  # the oldest first
         self._of: dict[Origin, deque[Connection]] = {}
-        self._silence: dict[Origin, float] = {}  # seconds, where it is not WATCH
+        self.silence: dict[Origin, float] = {}  # seconds, where it is not WATCH
 
     def new(self, origin: Origin) -> Connection:
         return Connection(origin, self)
@@ -155,7 +155,7 @@ class Connections:
             came = self._probe(connection)
             if not came:
                 with self._lock:
-                    self._silence.setdefault(origin, REST)
+                    self.silence.setdefault(origin, REST)
             if came is None:
                 return connection
             connection.close()
@@ -166,7 +166,7 @@ class Connections:
         connection.idle_since, origin = time.monotonic(), connection.origin
         with self._lock:
             mine = self._of.setdefault(origin, deque())
-            most = {None: MAX_WATCHED, math.inf: 0}.get(self._silence.get(origin), MAX_RESTING)
+            most = {None: MAX_WATCHED, math.inf: 0}.get(self.silence.get(origin), MAX_RESTING)
             surplus = [connection] if len(mine) >= most else self._add(mine, connection)
         for old in surplus:
             self._probe(old)
@@ -175,9 +175,9 @@ class Connections:
     def distrust(self, origin: Origin) -> None:
         """From now on a connection an image."""
         with self._lock:
-            if len(self._silence) >= MAX_HOSTS:
-                self._silence.clear()
-            self._silence[origin] = math.inf
+            if len(self.silence) >= MAX_HOSTS:
+                self.silence.clear()
+            self.silence[origin] = math.inf
             surplus = list(self._of.get(origin, ()))
             for connection in surplus:
                 self._remove(connection)
@@ -193,7 +193,7 @@ class Connections:
     def _rested(self, origin: Origin) -> Connection | None:
         with self._lock:
             mine = self._of.get(origin)
-            silent_since = time.monotonic() - self._silence.get(origin, WATCH)
+            silent_since = time.monotonic() - self.silence.get(origin, WATCH)
             if not mine or mine[0].idle_since > silent_since:
                 return None
             return self._remove(mine[0])

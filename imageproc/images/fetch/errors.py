@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from http.client import HTTPException, IncompleteRead
 
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import DecodeError, HTTPError
 
 from imageproc.faults import (
     CONNECT_FAILED,
@@ -55,6 +55,8 @@ def fault_of(error: Exception) -> Fault:
 
     By the kind of the error: its text may hold the URL with its query.
     """
+    if isinstance(error, DecodeError):
+        return HOST_ERROR.because("the body is not in the encoding that its header names")
     cause = _cause(error)
     if isinstance(cause, FetchError):
         return cause.fault
