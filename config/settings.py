@@ -369,15 +369,11 @@ DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_USER_ID_FIELD = ""
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 
-# --- Webhooks (imageproc/requests/webhooks.py) ----------------------------------------------------
+# --- Webhooks: imageproc/requests/webhooks.py has the values for what is not set ------------------
 # Seconds for one attempt, from the name look-up to the answer.
-WEBHOOK_TIMEOUT = env.float("WEBHOOK_TIMEOUT", 15.0)
-# Seconds before the second, third … attempt: what Standard Webhooks recommends.
-WEBHOOK_SCHEDULE: list[float] = env.list(
-    "WEBHOOK_SCHEDULE",
-    [5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0],
-    subcast=float,
-)
+WEBHOOK_TIMEOUT: float | None = env.float("WEBHOOK_TIMEOUT", None)
+# Seconds before the second, third … attempt.
+WEBHOOK_SCHEDULE: list[float] = env.list("WEBHOOK_SCHEDULE", [], subcast=float)
 
 # --- Admin (imageproc/admin) --------------------------------------------------------------------
 UNFOLD: dict[str, Any] = {

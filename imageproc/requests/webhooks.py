@@ -1,14 +1,16 @@
-"""Standard Webhooks 1.0 (https://www.standardwebhooks.com): what is owed, sent and signed.
+"""Webhooks by Standard Webhooks 1.0 (https://www.standardwebhooks.com): recorded, signed, sent.
 
 The delivery's row is written by the transaction that ends the request; an attempt is recorded
-before it is made; a receiver that is down finds its message again for three days.
+before it is made; a receiver that is down is tried again for three days.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import random
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +20,7 @@ from django.db import transaction
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
-from imageproc.faults import Fault
+from imageproc.faults import DELIVERY_DIED, Fault
 from imageproc.images import fetch as outbound
 from imageproc.metrics import WEBHOOK_ATTEMPTS
 from imageproc.models import (
@@ -30,13 +32,20 @@ from imageproc.models import (
 from imageproc.requests import report
 from imageproc.workers import queue
 
+log = logging.getLogger(__name__)
+# Seconds for one attempt, from the name look-up to the answer; WEBHOOK_TIMEOUT changes it.
+TIMEOUT = 15.0
+# Seconds before the second, third … attempt, up to three days in all: what Standard Webhooks 1.0
+# recommends. WEBHOOK_SCHEDULE changes it.
+SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
 PRODUCTS_UP_TO = 100
 MAX_BODY_BYTES = 20_000
 GONE = 410
 
 
 def announce(request_id: UUID) -> None:
-    """Owe the owner's receiver the event of a request that just ended; inside that transaction."""
+    """Write down that the owner's receiver is to hear of a request that just ended; call it inside
+    the transaction that ends the request."""
     request = ProcessingRequest.objects.get(id=request_id)
     if not request.webhook_url:
         return
@@ -48,27 +57,47 @@ def announce(request_id: UUID) -> None:
 
 
 def deliver(delivery_id: UUID) -> bool:
-    """Make one attempt, unless none is due. Whether the receiver took it."""
+    """Make one attempt if one is due. Whether the receiver accepted it."""
     lease_id = uuid4()
     with transaction.atomic():
         if not WebhookDelivery.objects.lease(delivery_id, lease_id, _lease_seconds()):
             return False
         delivery = WebhookDelivery.objects.select_related("request").get(id=delivery_id)
+        if delivery.attempts > len(_schedule()) + 1:
+            return _give_up(delivery, lease_id)
         number = delivery.log.count() + 1
         attempt = WebhookAttempt.objects.create(delivery=delivery, number=number)
     answer = outbound.post(
         delivery.url,
         delivery.body.encode(),
         _headers(delivery),
-        settings.WEBHOOK_TIMEOUT,
+        _timeout(),
         outbound.Policy.from_settings(),
     )
     return _settle(delivery, lease_id, attempt, answer)
 
 
+def _give_up(delivery: WebhookDelivery, lease_id: UUID) -> bool:
+    """More attempts than the schedule has: the last ones killed their worker before they could say
+    what came of them."""
+    log.error("webhook given up", extra={"delivery": str(delivery.id)})
+    reason = {"error_code": DELIVERY_DIED.code, "error_message": DELIVERY_DIED.sentence}
+    delivery.log.filter(milliseconds=None).update(**reason)
+    WebhookDelivery.objects.failed(delivery.id, lease_id)
+    return False
+
+
+def _timeout() -> float:
+    return settings.WEBHOOK_TIMEOUT or TIMEOUT
+
+
+def _schedule() -> Sequence[float]:
+    return settings.WEBHOOK_SCHEDULE or SCHEDULE
+
+
 def _lease_seconds() -> int:
     """Longer than an attempt can last; a killed sender's successor waits for it to run out."""
-    return round(settings.WEBHOOK_TIMEOUT) + 10
+    return round(_timeout()) + 10
 
 
 def _settle(
@@ -77,13 +106,13 @@ def _settle(
     attempt: WebhookAttempt,
     answer: outbound.Answer | Fault,
 ) -> bool:
-    """Write down what came of an attempt, and what follows from it, in one transaction."""
+    """Record the outcome of an attempt and what follows from it, in one transaction."""
     with transaction.atomic():
         _note(attempt, answer)
         if isinstance(answer, outbound.Answer) and 200 <= answer.status < 300:
             return WebhookDelivery.objects.delivered(delivery.id, lease_id)
         gone = isinstance(answer, outbound.Answer) and answer.status == GONE
-        if gone or delivery.attempts > len(settings.WEBHOOK_SCHEDULE):
+        if gone or delivery.attempts > len(_schedule()):
             WebhookDelivery.objects.failed(delivery.id, lease_id)
         else:
             wait = _wait(delivery.attempts, answer.retry_after)
@@ -92,9 +121,9 @@ def _settle(
 
 
 def _wait(attempts: int, retry_after: float | None) -> float:
-    """Seconds to the next attempt: the schedule with up to 10 % of jitter, or what was asked."""
+    """Seconds to the next attempt: the schedule with up to 10 % of jitter, or Retry-After."""
     jitter = random.uniform(1.0, 1.1)  # noqa: S311
-    return max(settings.WEBHOOK_SCHEDULE[attempts - 1] * jitter, retry_after or 0.0)
+    return max(_schedule()[attempts - 1] * jitter, retry_after or 0.0)
 
 
 def _note(attempt: WebhookAttempt, answer: outbound.Answer | Fault) -> None:
@@ -111,7 +140,8 @@ def _note(attempt: WebhookAttempt, answer: outbound.Answer | Fault) -> None:
 
 
 def _headers(delivery: WebhookDelivery) -> dict[str, str]:
-    """Signed with every usable secret, the newest first (Standard Webhooks, "signature")."""
+    """Signed with every usable secret, the newest first (Standard Webhooks, "signature"). The
+    timestamp is this attempt's: receivers refuse one that is more than five minutes old."""
     now = datetime.fromtimestamp(int(time.time()), UTC)
     owner_id = delivery.request.owner_id
     WebhookSecret.objects.current(owner_id)

@@ -42,6 +42,10 @@ class Receiver:
     def trust(self, secret: str) -> None:
         (self.folder / "secret").write_text(secret)
 
+    def set_clock(self, ahead: float) -> None:
+        """Seconds by which the receiver's clock is ahead of this process's."""
+        (self.folder / "clock").write_text(str(ahead))
+
     @property
     def log(self) -> list[dict[str, Any]]:
         path = self.folder / "log"

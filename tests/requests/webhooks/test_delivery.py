@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
+from imageproc.faults import DELIVERY_DIED
 from imageproc.images.claim import claim
 from imageproc.images.record import record
 from imageproc.models import ProcessingRequest, WebhookDelivery, WebhookSecret
@@ -20,7 +22,7 @@ from tests.requests.webhooks.conftest import Receiver
 from tests.support import build
 
 pytestmark = pytest.mark.django_db(transaction=True)
-SCHEDULE = [5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0]
+SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +97,54 @@ def test_the_schedule_then_failed_then_redelivered(receiver: Receiver) -> None:
     assert webhooks.deliver(delivery.id)
     assert {seen["id"] for seen in receiver.log} == {f"msg_{delivery.id.hex}"}
     assert [a.number for a in delivery.log.all()] == list(range(1, 12))
+
+
+def test_each_attempt_is_signed_anew_by_its_own_clock(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five minutes and a day later, at a receiver that refuses what is five minutes old."""
+    delivery = owed(receiver)
+    receiver.plan("500", "500", "200")
+    real, sent = time.time, []
+    for ahead in (0.0, 301.0, 86_400.0):
+        receiver.set_clock(ahead)
+        monkeypatch.setattr("time.time", lambda: real() + ahead)  # noqa: B023
+        sent.append(try_now(delivery))
+    assert sent == [False, False, True]
+    assert [seen["genuine"] for seen in receiver.log] == [True, True, True]
+    operations.redeliver(delivery.id)
+    monkeypatch.setattr("time.time", real)
+    assert try_now(delivery)
+    assert receiver.log[-1]["genuine"] is False  # a day old: the receiver does judge the time
+
+
+def test_one_that_kills_its_worker_again_and_again_ends_with_a_reason(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = owed(receiver)
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("imageproc.images.fetch.post", die)
+        for _ in range(10):
+            with pytest.raises(Killed):
+                webhooks.deliver(delivery.id)
+            WebhookDelivery.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        assert not webhooks.deliver(delivery.id)
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.attempts) == ("FAILED", 11)
+    assert set(delivery.log.values_list("error_code", "error_message")) == {
+        (DELIVERY_DIED.code, DELIVERY_DIED.sentence)
+    }
+    assert delivery.log.count() == 10
+    assert not webhooks.deliver(delivery.id)
+    assert operations.redeliver(delivery.id)
+    assert webhooks.deliver(delivery.id)
 
 
 def test_gone_stops(receiver: Receiver) -> None:
