@@ -14,6 +14,8 @@ from typing import Any
 
 import psycopg
 
+from tests.support import numbered
+
 FINAL = ("COMPLETED", "FAILED", "CANCELLED")
 
 
@@ -33,6 +35,7 @@ class Verdict:
     double: int = 0
     stuck: int = 0
     false_completed: int = 0
+    wrong_picture: int = 0
     wrong_end: int = 0
     orphans: int = 0
     notes: list[str] = field(default_factory=list)
@@ -138,6 +141,8 @@ def _judge_objects(
         data = objects.get(key)
         if data is None or (len(data), hashlib.sha256(data).hexdigest()) != (size, sha256):
             verdict.add("false_completed", f"{url}: {'none' if data is None else 'other'} at {key}")
+        elif numbered.shown(data) != numbered.number_in(url):
+            verdict.add("wrong_picture", f"{url} shows {numbered.shown(data)}")
     return vouched
 
 

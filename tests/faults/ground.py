@@ -19,7 +19,7 @@ from tests.faults.checker import FINAL, Promise, Verdict, judge
 from tests.faults.hostile import HostileOrigin
 from tests.faults.proxy import Proxy
 from tests.faults.trees import Web, Workers, descendants
-from tests.support import pictures
+from tests.support import numbered
 from tests.support.origin import Origin
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.rclone import Rclone
@@ -63,9 +63,7 @@ class Ground:
         )
         self.trees: list[Workers] = []
         self.promises: list[Promise] = []
-        for seed in range(4):
-            picture = pictures.jpeg(seed, (240, 200))
-            self.origin.serve(f"/{seed}.jpg", picture, content_type="image/jpeg")
+        self.drawn = 0
 
     def close(self) -> None:
         for server in (*self.trees, self.service):
@@ -84,12 +82,11 @@ class Ground:
         return self.trees[-1]
 
     # --- The client -------------------------------------------------------------------------------
-    def good(self, count: int) -> dict[str, str]:
-        """URLs of ``count`` sound images."""
-        first = sum(len(promise.urls) for promise in self.promises)
-        return {
-            f"{self.origin.url}/{n % 4}.jpg?n={n}": "COMPLETED" for n in range(first, first + count)
-        }
+    def good(self, count: int, wait: str = "") -> dict[str, str]:
+        """URLs of ``count`` sound images, each of another picture. ``wait``: see numbered.py."""
+        first, self.drawn = self.drawn, self.drawn + count
+        urls = [numbered.url_of(self.origin, n, wait) for n in range(first, first + count)]
+        return dict.fromkeys(urls, "COMPLETED")
 
     def upload(self, urls: Mapping[str, str]) -> str:
         """Upload a CSV of these; log what was acknowledged."""

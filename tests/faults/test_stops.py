@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -55,17 +55,14 @@ STATES = f"{ROW} FROM imageproc_productimage WHERE request_id=%s GROUP BY 1, 2, 
 def test_what_is_in_hand_ends_and_the_rest_is_handed_back(halves: Ground, ledger: Ledger) -> None:
     """24 images end within the drain, 120 would not: those begun are handed back at its end, those
     not begun at once. All are another worker's to claim as soon as the stop is over."""
-    picture = halves.origin.replies["/0.jpg"]
-    halves.origin.replies["/quick.jpg"] = replace(picture, delay_ms=1500)
-    halves.origin.replies["/slow.jpg"] = replace(picture, delay_ms=60_000)
-    quick = {f"{halves.origin.url}/quick.jpg?n={n}": "COMPLETED" for n in range(24)}
-    slow = {f"{halves.origin.url}/slow.jpg?n={n}": "COMPLETED" for n in range(120)}
+    halves.origin.waits |= {"quick": 1500, "slow": 60_000}
+    quick, slow = halves.good(24, wait="quick"), halves.good(120, wait="slow")
     tree = halves.workers()
     # Two workers that have worked: the first image costs a process seconds on a busy machine.
     warmed = halves.upload(halves.good(40))
     halves.until(lambda: halves.done(warmed) == 40)
     request_id = halves.upload({**quick, **slow})
-    halves.until(lambda: halves.origin.hits["/quick.jpg"] == 24)
+    halves.until(lambda: all(halves.origin.hits[urlsplit(url).path] for url in quick))
     halves.until(lambda: len(halves.in_hand()) >= 60)
     [(now,)] = halves.query("SELECT now()")
     tree.signal(signal.SIGTERM)
@@ -77,7 +74,7 @@ def test_what_is_in_hand_ends_and_the_rest_is_handed_back(halves: Ground, ledger
         ("COMPLETED", 1, 0, True, True, 24),
         ("PENDING", 0, 0, True, True, 120),
     ]
-    halves.origin.replies["/slow.jpg"] = picture
+    halves.origin.waits.clear()
     halves.workers()
     ledger.close(halves.finish(), stop_s=round(took, 1), handed_back=120)
     assert halves.query(STATES, request_id) == [("COMPLETED", 1, 0, True, True, 144)]
@@ -86,11 +83,9 @@ def test_what_is_in_hand_ends_and_the_rest_is_handed_back(halves: Ground, ledger
 def test_two_trees_restarted_one_after_the_other(halves: Ground, ledger: Ledger) -> None:
     """A new version is rolled out over two hosts while a request runs."""
     old = [halves.workers(), halves.workers()]
-    for n in range(4):
-        path = f"/{n}.jpg"
-        halves.origin.replies[path] = replace(halves.origin.replies[path], delay_ms=800)
+    halves.origin.waits["long"] = 800
     images = 800
-    request_id = halves.upload(halves.good(images))
+    request_id = halves.upload(halves.good(images, wait="long"))
     halves.until(lambda: halves.done(request_id) > 0)
     for tree in old:
         stop(tree)

@@ -17,7 +17,7 @@ from django.conf import settings
 from tests.e2e.conftest import sheet_of
 from tests.faults.checker import FINAL, Promise, Verdict, judge
 from tests.faults.ground import webhooks_at
-from tests.support import pictures
+from tests.support import numbered
 from tests.support.origin import Origin
 from tests.support.servers.process import Server, free_ports, leash
 from tests.support.servers.s3 import Bucket
@@ -83,9 +83,7 @@ class Fleet:
             "DATABASE_URL": url,
             **bucket.environ,
         }
-        for seed in range(4):
-            picture = pictures.jpeg(seed, (240, 200))
-            origin.serve(f"/{seed}.jpg", picture, content_type="image/jpeg", delay_ms=50)
+        origin.latency_ms = 50
         origin.serve("/hook", b"ok", content_type="text/plain")
         self.hosts = [Host(f"host-{n}", self.env, origin.port) for n in range(hosts)]
 
@@ -100,7 +98,7 @@ class Fleet:
     def upload(self, images: int) -> str:
         """A CSV of so many sound images, by the domain's own door; the request's id."""
         first = sum(len(promise.urls) for promise in self.promises)
-        urls = [f"{self.origin.url}/{n % 4}.jpg?n={n}" for n in range(first, first + images)]
+        urls = [numbered.url_of(self.origin, n) for n in range(first, first + images)]
         sheet = self.hosts[0].folder / "in.csv"
         sheet.write_text(sheet_of([[str(n), f"Shoe {n}", url] for n, url in enumerate(urls)]))
         code = UPLOAD.format(hook=f"{self.origin.url}/hook", sheet=str(sheet))

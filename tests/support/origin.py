@@ -119,6 +119,7 @@ class Origin:
         self.asked: list[Asked] = []
         self.connections = 0
         self.peak = len(self._open)
+        self.waits: dict[str, float] = {}  # ms by name (numbered.py)
         self.closes_when_asked = True  # a client's "Connection: close" is heard
 
     @property
