@@ -310,16 +310,20 @@ WORKERS_NICE = env.int("WORKERS_NICE", 10)
 # A core for each image worker, where there are at least as many workers as cores: for hosts that do
 # nothing else. A web server or a database beside them would wait for them (docs/adr/0004-speed.md).
 WORKERS_PINNED = env.bool("WORKERS_PINNED", False)
-# A lost worker's images come back after the lease; living workers renew it in time.
-LEASE_SECONDS = env.int("LEASE_SECONDS", 30)
+# A lost worker's images come back after the lease; living workers renew it four times in it.
+LEASE_SECONDS = env.int("LEASE_SECONDS", 10)
 if not _SQLITE:
     # A host that is cut off inside a transaction gives its locks back with its leases; otherwise
     # the whole fleet would wait for it until the kernel of the database's host misses it: hours.
+    # Nor does a process wait for another session's row for longer than its own leases allow.
     DATABASES["default"]["OPTIONS"].setdefault(
-        "options", f"-c idle_in_transaction_session_timeout={LEASE_SECONDS}s"
+        "options",
+        f"-c idle_in_transaction_session_timeout={LEASE_SECONDS}s"
+        f" -c lock_timeout={LEASE_SECONDS * 250}ms",
     )
 MAX_ATTEMPTS = env.int("MAX_ATTEMPTS", 5)
-# Attempts at an image whose result the storage did not take: an outage of an hour fails no image.
+# Attempts at an image whose result the storage refuses although it can be reached. An outage of the
+# storage uses up none.
 MAX_STORE_ATTEMPTS = env.int("MAX_STORE_ATTEMPTS", 15)
 # CPU that the codec may use for one image.
 MAX_CODEC_CPU_SECONDS = env.float("MAX_CODEC_CPU_SECONDS", 30.0)

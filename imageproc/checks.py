@@ -117,7 +117,7 @@ def _times() -> Iterator[CheckMessage]:
     if lease < MIN_LEASE_SECONDS and not settings.DEBUG:
         yield Error(
             f"LEASE_SECONDS={lease}: a busy worker would lose its images to others.",
-            hint=f"Use at least {MIN_LEASE_SECONDS}; 30 is the tested value.",
+            hint=f"Use at least {MIN_LEASE_SECONDS}; 10 is the tested value.",
             id="imageproc.E008",
         )
     for name, cluster in settings.Q_CLUSTER["ALT_CLUSTERS"].items():

@@ -29,12 +29,12 @@ MAX_PER_HOST = 64
 MIN_WINDOW = 4
 FIRST_WINDOW = 12
 MAX_WINDOW = 96
-# Fetched images that wait for the compressor: while more of them do, the window narrows; with the
-# most, no fetch begins. Some distance between the two, or fetches come in bursts, and a compressor
-# that meets small pictures waits for the next burst. More only costs memory.
+# Fetched images that wait for the compressor: above ENOUGH_READY the window narrows, at MOST_READY
+# no fetch begins. The two differ, or fetches would come in bursts, and a compressor that meets
+# small pictures would wait for the next burst. More would only cost memory.
 ENOUGH_READY = 4
 MOST_READY = 8
-# Who ends within this time is told of together. The compressor has as much to do meanwhile.
+# Images that end within this time are handed over together.
 GATHER_SECONDS = 0.02
 
 
@@ -43,6 +43,10 @@ class Step(Enum):
     WAIT = "wait"
     COMPRESS = "compress"
     STORE = "store"
+
+
+class Dropped(Exception):  # noqa: N818
+    """The pump has taken the image back: its thread stops without an outcome."""
 
 
 @dataclass(slots=True)
@@ -57,11 +61,22 @@ class InHand:
     dropped: bool = False
 
     def enter(self, step: Step) -> None:
+        """Begin a step; raises Dropped."""
+        self.go_on()
         # The step last: whoever reads in between must not count the old time for the new step.
         self.since = time.monotonic()
         if step is Step.COMPRESS:
             self.cpu = time.process_time()  # a system call that asks every thread
         self.step = step
+
+    def go_on(self) -> None:
+        """Raises Dropped once the pump has taken the image back."""
+        if self.dropped:
+            raise Dropped
+
+    def milliseconds(self) -> int:
+        """Since the step began."""
+        return round((time.monotonic() - self.since) * 1000)
 
     def lasts(self, step: Step, seconds: float) -> bool:
         """Whether it has been in this step for longer than ``seconds``."""
@@ -92,8 +107,8 @@ class Crew:
             self._threads += 1
 
     def finished(self, wait: float) -> list[Outcome]:
-        """What has ended: after at most ``wait`` seconds for the first, and a moment for more, so
-        that small images do not each cost the pump a turn. Adjusts the window."""
+        """Outcomes of the images that have ended, the first within ``wait`` seconds. Waits a moment
+        for more, so that small images do not each cost the pump a turn. Adjusts the window."""
         ended: list[tuple[UUID, Outcome | None]] = []
         with suppress(queue.Empty):
             ended.append(self._done.get(timeout=wait))
@@ -148,5 +163,4 @@ class Crew:
 
     def _run(self) -> None:
         while (in_hand := self._todo.get()) is not None:
-            in_hand.enter(Step.FETCH)
             self._done.put((in_hand.job.image_id, self._work(in_hand)))

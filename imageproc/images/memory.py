@@ -29,9 +29,8 @@ def share() -> float:
 
 
 def limit() -> None:
-    """The backstop for what grows faster than anyone looks: the kernel refuses more (setrlimit(2)).
-
-    Python raises MemoryError then, and C code ends the process, which the black box explains.
+    """The backstop for memory that grows faster than the pump looks: the kernel refuses more
+    (setrlimit(2)). Python raises MemoryError then, and C code ends the process.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = settings.MAX_WORKER_BYTES + RESERVE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -20,9 +20,9 @@ from imageproc.images.backoff import seconds_until_retry
 from imageproc.images.outcome import Done, Failed, Outcome
 from imageproc.models import (
     FailureTally,
+    FinishedImage,
     ImageStatus,
     MinuteTally,
-    Moved,
     ProcessingRequest,
     ProductImage,
 )
@@ -33,15 +33,24 @@ log = logging.getLogger(__name__)
 
 WRITTEN = (
     *("status", "lease_id", "lease_until", "next_attempt_at", "lost_count", "finished_at"),
-    *("error_code", "error_message", "attempt_log"),
+    *("store_failures", "fetch_failures", "error_code", "error_message", "attempt_log"),
     *("original_key", "output_key", "input_size", "output_size", "width", "height"),
     *("source_sha256", "output_sha256", "content_type", "kept_original"),
     *("fetch_ms", "compress_ms", "store_ms"),
 )
 
 
-# What the database, or its driver, says of a value that cannot stand in its column.
+# What the database or its driver raises for a value that cannot stand in its column.
 UNWRITABLE = (DataError, IntegrityError, ValueError)
+
+
+@dataclass(slots=True)
+class Recorded:
+    """``written``: rows changed. ``locked``: outcomes to record again later, because another
+    session has locked their image or their request."""
+
+    written: int = 0
+    locked: list[Outcome] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -55,46 +64,68 @@ class _Totals:
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def record(outcomes: Sequence[Outcome]) -> int:
-    """Write outcomes whose lease still holds; the others change nothing. Rows written.
+def record(outcomes: Sequence[Outcome]) -> Recorded:
+    """Write outcomes whose lease still holds; the others change nothing.
 
-    One that the database refuses for what stands in it does not take the others along: it is
-    recorded as an internal fault.
+    Neither an outcome whose rows are locked nor one that the database refuses takes the others
+    along. The latter is recorded as an internal fault.
     """
     try:
         return _record(outcomes)
     except UNWRITABLE:
         log.exception("outcomes refused by the database")
-        return sum(_record_alone(outcome) for outcome in outcomes)
+    recorded = Recorded()
+    for outcome in outcomes:
+        alone = _record_alone(outcome)
+        recorded.written += alone.written
+        recorded.locked += alone.locked
+    return recorded
 
 
-def _record_alone(outcome: Outcome) -> int:
+def _record_alone(outcome: Outcome) -> Recorded:
     try:
         return _record([outcome])
     except UNWRITABLE as error:
         return _record([Failed(outcome.job, INTERNAL.because(type(error).__name__))])
 
 
-def _record(outcomes: Sequence[Outcome]) -> int:
+def _record(outcomes: Sequence[Outcome]) -> Recorded:
     by_id = {outcome.job.image_id: outcome for outcome in outcomes}
     with transaction.atomic():
-        held = [
-            image
-            for image in _locked(by_id)
-            if image.lease_id == by_id[image.id].job.lease_id
-            and image.status == ImageStatus.PROCESSING
-        ]
+        held = _held_images(by_id)
         for image in held:
             _apply(image, by_id[image.id])
-        write(held)
-    metrics.attempted(by_id[image.id] for image in held)
-    return len(held)
+        free = ProcessingRequest.objects.lock({image.request_id for image in held})
+        written = [image for image in held if image.request_id in free]
+        write(written)
+    metrics.attempted(by_id[image.id] for image in written)
+    for image in written:
+        del by_id[image.id]
+    return Recorded(len(written), _still_held(by_id))
+
+
+def _held_images(by_id: Mapping[UUID, Outcome]) -> list[ProductImage]:
+    """Lock the rows whose lease still holds, in the order of their ids, but not those that another
+    session has locked. With the database's clock as ``now``."""
+    rows = ProductImage.objects.filter(id__in=list(by_id)).order_by("id").annotate(now=Now())
+    return [
+        image
+        for image in rows.select_for_update(skip_locked=True, no_key=True)
+        if image.lease_id == by_id[image.id].job.lease_id and image.status == ImageStatus.PROCESSING
+    ]
+
+
+def _still_held(by_id: Mapping[UUID, Outcome]) -> list[Outcome]:
+    """Of outcomes that were not written, those whose lease holds: their rows were locked."""
+    if not by_id:
+        return []
+    leases = dict(ProductImage.objects.filter(id__in=list(by_id)).values_list("id", "lease_id"))
+    return [outcome for id_, outcome in by_id.items() if leases.get(id_) == outcome.job.lease_id]
 
 
 def write(images: Sequence[ProductImage]) -> None:
-    """Store changed rows and move their requests' counters. Inside a transaction that holds
-    the rows' locks; images are locked before requests, requests in the order of their ids, and
-    the minute last."""
+    """Store changed rows and move their requests' counters. Inside a transaction that has locked
+    the images, then their requests, each in the order of their ids; the minute is locked last."""
     written = update_rows(ProductImage, WRITTEN, images)
     assert written == len(images), "rows locked by this transaction cannot have moved"
     totals = _totals(images)
@@ -103,9 +134,9 @@ def write(images: Sequence[ProductImage]) -> None:
     settled = ProcessingRequest.objects.settled().filter(id__in=list(totals))
     for request_id in settled.values_list("id", flat=True):
         queue.enqueue_complete(request_id)
-    ended = _ended(images)
-    MinuteTally.objects.add(ended)
-    transaction.on_commit(lambda: metrics.ended(ended))
+    finished = _finished(images)
+    MinuteTally.objects.add(finished)
+    transaction.on_commit(lambda: metrics.ended(finished))
 
 
 def give_up(image: ProductImage, fault: Fault, now: datetime) -> None:
@@ -123,26 +154,26 @@ def clock_of(image: ProductImage) -> datetime:
     return now
 
 
-def _locked(ids: Iterable[UUID]) -> list[ProductImage]:
-    """The rows, in the order of their ids, with the database's clock as ``now``."""
-    rows = ProductImage.objects.filter(id__in=list(ids)).order_by("id")
-    return list(rows.select_for_update().annotate(now=Now()))
-
-
 def _apply(image: ProductImage, outcome: Outcome) -> None:
     now = clock_of(image)
     if isinstance(outcome, Done):
         _complete(image, outcome, now)
-    elif outcome.fault.permanent or image.attempts >= _most_attempts(outcome.fault):
+        return
+    failures, limit = _count_failure(image, outcome.fault)
+    if outcome.fault.permanent or failures >= limit:
         give_up(image, outcome.fault, now)
     else:
-        _retry_later(image, outcome, now)
+        _retry_later(image, outcome, failures, now)
 
 
-def _most_attempts(fault: Fault) -> int:
-    """What the storage did is no fault of the image: it waits out an outage."""
-    storage = fault.code == STORAGE_FAILED.code
-    return int(settings.MAX_STORE_ATTEMPTS if storage else settings.MAX_ATTEMPTS)
+def _count_failure(image: ProductImage, fault: Fault) -> tuple[int, int]:
+    """Failures of this kind, the new one included, and how many the image may have: what the
+    storage refused says nothing about the host, and the other way round."""
+    if fault.code == STORAGE_FAILED.code:
+        image.store_failures += 1
+        return image.store_failures, settings.MAX_STORE_ATTEMPTS
+    image.fetch_failures += 1
+    return image.fetch_failures, settings.MAX_ATTEMPTS
 
 
 def _complete(image: ProductImage, done: Done, now: datetime) -> None:
@@ -157,8 +188,8 @@ def _complete(image: ProductImage, done: Done, now: datetime) -> None:
 _FACTS = tuple(name for name in WRITTEN if name in Done.__dataclass_fields__)
 
 
-def _retry_later(image: ProductImage, failed: Failed, now: datetime) -> None:
-    wait = seconds_until_retry(image.attempts, failed.fault.retry_after)
+def _retry_later(image: ProductImage, failed: Failed, failures: int, now: datetime) -> None:
+    wait = seconds_until_retry(failures, failed.fault.retry_after)
     image.status = ImageStatus.PENDING
     image.next_attempt_at = now + timedelta(seconds=wait)
     _release(image)
@@ -191,10 +222,12 @@ def _totals(images: Sequence[ProductImage]) -> dict[UUID, _Totals]:
     return totals
 
 
-def _ended(images: Sequence[ProductImage]) -> list[Moved]:
-    """Of the images just written, those that reached their end."""
+def _finished(images: Sequence[ProductImage]) -> list[FinishedImage]:
+    """Of the images just written, those in a final state."""
     return [
-        Moved(image.finished_at, image.error_code, image.input_size or 0, image.output_size or 0)
+        FinishedImage(
+            image.finished_at, image.error_code, image.input_size or 0, image.output_size or 0
+        )
         for image in images
         if image.finished_at and image.status in (ImageStatus.COMPLETED, ImageStatus.FAILED)
     ]

@@ -1,4 +1,4 @@
-"""What nobody holds any more goes back to work."""
+"""Puts back to work what nobody holds any more."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from django.db.models.functions import Now
 
 from imageproc import metrics
 from imageproc.faults import WORKER_DIED
-from imageproc.images import blackbox, record, store
+from imageproc.images import record, store
 from imageproc.images.claim import has_due, has_suspects
 from imageproc.models import (
     ClusterHeartbeat,
-    ImageStatus,
     MinuteTally,
     PendingUpload,
     ProcessingRequest,
     ProductImage,
     WebhookDelivery,
 )
-from imageproc.models.image import MAX_LOSSES, ImageQuerySet
+from imageproc.models.image import MAX_LOSSES, attempts_without_end
 from imageproc.workers import queue
 
 log = logging.getLogger(__name__)
@@ -33,9 +32,9 @@ log = logging.getLogger(__name__)
 BATCH = 500
 # Control tasks put back at a time; none while this many are still waiting.
 CONTROL_BACKLOG = 20
-# An image that has been in hand so often, and its worker is lost once more, is to blame without
-# other evidence. In a storm of 200 kills, one every two seconds, two of 10,000 sound images were at
-# 3 (once in the codec by chance, then alone, in some other step, at two more kills), and two at 6.
+# An image whose worker was lost so often is to blame without other evidence, so that one which
+# kills its worker before it comes to the codec ends, too. In a storm of 200 kills, one every two
+# seconds, two of 10,000 sound images had lost six workers.
 UNEXPLAINED = 12
 
 
@@ -63,64 +62,37 @@ _watch = _Watch()
 def sweep() -> dict[str, int]:
     """Return expired leases and put back every task that a row waits for; harmless when doubled.
 
-    Answers what was done, by name. The worker's supervisor calls it every few seconds.
+    What was done, by name. The worker's supervisor calls it every few seconds.
     """
-    returned = return_wrecked()
-    if _watch.may_judge_leases():
-        returned += return_expired()
+    returned = return_expired() if _watch.may_judge_leases() else 0
     done = {"returned": returned, "control": put_back_control_tasks()}
     if has_due() or has_suspects():
         done["pumps"] = queue.ensure_pumps()
+    _watch.succeeded()
     ClusterHeartbeat.objects.forget_dead()
     MinuteTally.objects.forget_old()
-    _watch.succeeded()
     if any(done.values()):
         log.info("swept %s", done)
     return done
 
 
-def return_wrecked() -> int:
-    """Images of workers of this host that died, at once. Rows moved.
+def return_expired() -> int:
+    """Put images whose lease ran out back to PENDING. Rows moved.
 
-    To blame is the one in the codec; and any that has had UNEXPLAINED attempts, whatever step it
-    was in, so that this ends.
+    An image is blamed for the death of its worker if it was in the codec (only watched images say
+    so: see claim.Job), or if it has lost UNEXPLAINED workers in whatever step. Its neighbours are
+    not: nothing is known against them, and the next worker watches them.
     """
-    return sum(_return_wreck(wreck) for wreck in blackbox.wrecks())
-
-
-def _return_wreck(wreck: blackbox.Record) -> int:
-    def blames(image: ProductImage) -> bool:
-        return image.id == wreck.image_id or image.attempts >= UNEXPLAINED
-
-    held = ProductImage.objects.filter(lease_id__in=wreck.leases, status=ImageStatus.PROCESSING)
-    return _return_all(held, blames)
+    moved = 0
+    while batch := _return_batch():
+        moved += batch
+    return moved
 
 
 def remove_leftovers() -> int:
     """Remove what killed writes left on the storage a day ago or before. How many; walks all of
     it, so it is for `manage.py sweep` and not for every tick."""
     return store.sweep_leftovers()
-
-
-def return_expired() -> int:
-    """Images whose lease ran out. Rows moved.
-
-    Of a worker without a black box on this host nothing is known: each of its images is suspect.
-    One with a box lives, but was paused or cut off.
-    """
-    explained = blackbox.held()
-
-    def blames(image: ProductImage) -> bool:
-        return image.lease_id not in explained or image.attempts >= UNEXPLAINED
-
-    return _return_all(ProductImage.objects.expired(), blames)
-
-
-def _return_all(lost: ImageQuerySet, blames: Callable[[ProductImage], bool]) -> int:
-    moved = 0
-    while batch := _return(lost, blames):
-        moved += batch
-    return moved
 
 
 def put_back_control_tasks() -> int:
@@ -138,24 +110,34 @@ def put_back_control_tasks() -> int:
     )
 
 
-def _return(lost: ImageQuerySet, blames: Callable[[ProductImage], bool]) -> int:
-    """One batch of images whose worker is gone: PENDING again. Those it is blamed on are claimed
-    alone next, and FAILED after MAX_LOSSES deaths. Rows moved."""
+def _return_batch() -> int:
+    """One transaction. The blamed are claimed alone next, and FAILED after MAX_LOSSES deaths."""
     with transaction.atomic():
-        images = list(
-            lost.select_for_update(skip_locked=True).order_by("id").annotate(now=Now())[:BATCH]
-        )
-        blamed = [image for image in images if blames(image)]
+        expired = ProductImage.objects.expired().order_by("id").annotate(now=Now())
+        images = list(expired.select_for_update(skip_locked=True)[:BATCH])
+        blamed = [image for image in images if _is_to_blame(image)]
         hopeless = [image for image in blamed if image.lost_count >= MAX_LOSSES - 1]
-        for image in hopeless:
-            image.lost_count += 1
-            record.give_up(image, WORKER_DIED, record.clock_of(image))
-        record.write(hopeless)
-        ended, suspects = _ids(hopeless), _ids(blamed)
-        ProductImage.objects.return_lost(suspects - ended, blamed=True)
-        ProductImage.objects.return_lost(_ids(images) - suspects, blamed=False)
-    metrics.LEASES_EXPIRED.inc(len(images))
-    return len(images)
+        failed = _fail(hopeless)
+        suspects = _ids(blamed) - _ids(hopeless)
+        moved = ProductImage.objects.return_lost(suspects, blamed=True)
+        moved += ProductImage.objects.return_lost(_ids(images) - _ids(blamed), blamed=False)
+    metrics.LEASES_EXPIRED.inc(moved + failed)
+    return moved + failed
+
+
+def _is_to_blame(image: ProductImage) -> bool:
+    return image.in_codec or attempts_without_end(image) >= UNEXPLAINED
+
+
+def _fail(images: list[ProductImage]) -> int:
+    """Rows written; the others wait for the next sweep, because their request is locked."""
+    free = ProcessingRequest.objects.lock({image.request_id for image in images})
+    written = [image for image in images if image.request_id in free]
+    for image in written:
+        image.lost_count += 1
+        record.give_up(image, WORKER_DIED, record.clock_of(image))
+    record.write(written)
+    return len(written)
 
 
 def _ids(images: list[ProductImage]) -> set[UUID]:

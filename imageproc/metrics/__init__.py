@@ -17,7 +17,7 @@ from prometheus_client import Counter, Histogram
 from imageproc.metrics import disk as disk  # before the first metric is made
 
 if TYPE_CHECKING:
-    from imageproc.models import Moved
+    from imageproc.models import FinishedImage
 
 STEP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -71,7 +71,7 @@ def attempted(attempts: Iterable[Attempt]) -> None:
             STEP_SECONDS.labels(step).observe(milliseconds / 1000)
 
 
-def ended(images: Iterable[Moved]) -> None:
+def ended(images: Iterable[FinishedImage]) -> None:
     """Images that are in a final state now."""
     for image in images:
         IMAGES.labels(image.code or "completed").inc()

@@ -3,7 +3,7 @@
 from imageproc.models.apikey import ApiKey
 from imageproc.models.heartbeat import ClusterHeartbeat
 from imageproc.models.image import ImageStatus, ProductImage
-from imageproc.models.minute import MinuteTally, Moved
+from imageproc.models.minute import FinishedImage, MinuteTally
 from imageproc.models.product import Product
 from imageproc.models.request import Priority, ProcessingRequest, RequestStatus
 from imageproc.models.switch import Switch
@@ -21,9 +21,9 @@ __all__ = [
     "ClusterHeartbeat",
     "DeliveryStatus",
     "FailureTally",
+    "FinishedImage",
     "ImageStatus",
     "MinuteTally",
-    "Moved",
     "PendingUpload",
     "Priority",
     "ProcessingRequest",

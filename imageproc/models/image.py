@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
@@ -23,7 +24,7 @@ class ImageStatus(models.TextChoices):
     CANCELLED = "CANCELLED"
 
 
-# An image whose worker died this often is not tried again.
+# An image that was in the codec at this many deaths of its worker is not tried again.
 MAX_LOSSES = 3
 
 
@@ -47,7 +48,7 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
         return self.filter(request__status=RequestStatus.PROCESSING)
 
     def suspects(self) -> ImageQuerySet:
-        """Their worker died: claimed alone, so that the next death takes no neighbour along."""
+        """Their worker died over them: claimed alone, so that the next death harms no other."""
         return self.due().filter(lost_count__gt=0)
 
     def expired(self) -> ImageQuerySet:
@@ -61,25 +62,41 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
             lease_id=lease_id,
             lease_until=Now() + timedelta(seconds=seconds),
             attempts=F("attempts") + 1,
+            in_codec=False,
         )
 
     def renew(self, lease_ids: Iterable[UUID], seconds: int) -> int:
-        """Keep what is in hand for ``seconds`` more. Rows still held."""
-        return self.filter(status=ImageStatus.PROCESSING, lease_id__in=list(lease_ids)).update(
-            lease_until=Now() + timedelta(seconds=seconds)
-        )
+        """Keep these leases for ``seconds`` more. Rows renewed."""
+        with transaction.atomic():
+            ids = self._leased(lease_ids).lock()
+            return self.filter(id__in=ids).update(lease_until=Now() + timedelta(seconds=seconds))
 
     def hand_back(self, ids: Collection[UUID], lease_ids: Collection[UUID]) -> int:
-        """Claimed but not begun, or stopped on purpose: free at once, the attempt uncounted."""
-        return self.filter(
-            id__in=ids, status=ImageStatus.PROCESSING, lease_id__in=list(lease_ids)
-        ).update(
-            status=ImageStatus.PENDING,
-            lease_id=None,
-            lease_until=None,
-            next_attempt_at=Now(),
-            attempts=F("attempts") - 1,
-        )
+        """Claimed but not begun, or stopped on purpose: free at once, the attempt uncounted. Rows
+        handed back; the others return when their lease runs out."""
+        with transaction.atomic():
+            held = self._leased(lease_ids).filter(id__in=ids).lock()
+            return self.filter(id__in=held).update(
+                status=ImageStatus.PENDING,
+                lease_id=None,
+                lease_until=None,
+                next_attempt_at=Now(),
+                attempts=F("attempts") - 1,
+            )
+
+    def note_in_codec(self, image_id: UUID, lease_id: UUID, in_codec: bool) -> bool:
+        """Write down that the image enters or leaves the codec. False: the lease is lost."""
+        return self._leased([lease_id]).filter(id=image_id).update(in_codec=in_codec) == 1
+
+    def _leased(self, lease_ids: Iterable[UUID]) -> ImageQuerySet:
+        return self.filter(status=ImageStatus.PROCESSING, lease_id__in=list(lease_ids))
+
+    def lock(self) -> list[UUID]:
+        """Lock these rows in the order of their ids, but not those that another session has
+        locked: a worker that waited for one would lose its other leases meanwhile. The ids of the
+        locked ones. Inside a transaction."""
+        rows = self.order_by("id").select_for_update(skip_locked=True, no_key=True)
+        return list(rows.values_list("id", flat=True))
 
     def open(self) -> ImageQuerySet:
         """Not in a final state."""
@@ -103,6 +120,8 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
         ).update(
             status=ImageStatus.PENDING,
             attempts=0,
+            fetch_failures=0,
+            store_failures=0,
             lost_count=0,
             next_attempt_at=Now(),
             error_code="",
@@ -111,8 +130,8 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
         )
 
     def return_lost(self, ids: Collection[UUID], *, blamed: bool) -> int:
-        """PROCESSING → PENDING: the worker is gone, the attempt stays counted. Of those that are
-        ``blamed`` for it the loss is counted too; the MAX_LOSSES-th is the caller's to fail."""
+        """PROCESSING → PENDING: the worker is gone, the attempt stays counted. An image that is
+        ``blamed`` for it is a suspect from now on. The caller fails it the MAX_LOSSES-th time."""
         return self.filter(id__in=ids, status=ImageStatus.PROCESSING).update(
             status=ImageStatus.PENDING,
             lease_id=None,
@@ -143,8 +162,16 @@ class ProductImage(models.Model):
     host = models.CharField(max_length=255)
 
     status = models.CharField(max_length=10, choices=ImageStatus, db_default=ImageStatus.PENDING)
+    # Claims, the present one included.
     attempts = models.PositiveSmallIntegerField(db_default=0)
+    # How the earlier ones ended: the storage did not take the result; anything else that a retry
+    # may help. Each is limited by itself.
+    store_failures = models.PositiveSmallIntegerField(db_default=0)
+    fetch_failures = models.PositiveSmallIntegerField(db_default=0)
+    # Deaths of a worker that this image is to blame for.
     lost_count = models.PositiveSmallIntegerField(db_default=0)
+    # Its worker may die of it now. Written only for an image that was in hand at a death before.
+    in_codec = models.BooleanField(db_default=False)
     next_attempt_at = models.DateTimeField(db_default=Now())
     # The fence: only the holder of this lease may write the outcome.
     lease_id = models.UUIDField(null=True, blank=True)
@@ -266,6 +293,12 @@ class ProductImage(models.Model):
     @property
     def compression_ratio(self) -> float | None:
         return compression_ratio(self.input_size, self.output_size)
+
+
+def attempts_without_end(image: Any) -> int:
+    """Attempts that did not fail, the present one included: the earlier of these ended with their
+    workers. ``image``: anything with the three counters."""
+    return int(image.attempts - image.store_failures - image.fetch_failures)
 
 
 def compression_ratio(input_size: int | None, output_size: int | None) -> float | None:

@@ -14,8 +14,8 @@ from imageproc.models.bulk import add_to_rows
 KEPT = timedelta(days=8)
 
 
-class Moved(NamedTuple):
-    """One image that reached its end. ``code`` is "" for success; sizes in bytes."""
+class FinishedImage(NamedTuple):
+    """An image in a final state. ``code`` is "" for success; sizes in bytes."""
 
     at: datetime
     code: str
@@ -24,16 +24,17 @@ class Moved(NamedTuple):
 
 
 class MinuteQuerySet(models.QuerySet["MinuteTally"]):
-    def add(self, moved: Iterable[Moved]) -> None:
+    def add(self, images: Iterable[FinishedImage]) -> None:
         """Count images in the transaction that ended them, as its last statement.
 
-        The row of a minute is the hottest there is: locked last, it is held for one commit only.
+        Every worker writes to the row of the current minute: locked last, it is held for one commit
+        only.
         """
         sums: dict[tuple[datetime, str], list[int]] = {}
-        for one in moved:
-            minute = one.at.replace(second=0, microsecond=0)
-            counts = sums.setdefault((minute, one.code), [0, 0, 0])
-            for place, number in enumerate((1, one.bytes_in, one.bytes_out)):
+        for image in images:
+            minute = image.at.replace(second=0, microsecond=0)
+            counts = sums.setdefault((minute, image.code), [0, 0, 0])
+            for place, number in enumerate((1, image.bytes_in, image.bytes_out)):
                 counts[place] += number
         rows = [(*key, *counts) for key, counts in sorted(sums.items())]
         add_to_rows(MinuteTally, ("minute", "code"), ("images", "bytes_in", "bytes_out"), rows)

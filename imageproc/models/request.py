@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -113,6 +114,13 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
                 lease_id=lease_id, lease_until=Now() + timedelta(seconds=seconds), **fields
             )
         return lease_id if taken else None
+
+    def lock(self, ids: Iterable[UUID]) -> set[UUID]:
+        """Lock rows in the order of their ids, but not those that another session has locked.
+        The ids of the locked ones. Inside a transaction."""
+        rows = self.filter(id__in=list(ids)).order_by("id")
+        locked = rows.select_for_update(skip_locked=True, no_key=True)
+        return set(locked.values_list("id", flat=True))
 
     def extend(self, request_id: UUID, lease_id: UUID, seconds: float) -> bool:
         """Hold on to the request. False where the lease ran out and another task has it now."""

@@ -15,7 +15,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from imageproc.images import store
-from imageproc.images.patience import AWAY, Patience
+from imageproc.images.database import DB_UNAVAILABLE, DatabaseRetry
 from imageproc.models import ProcessingRequest
 from imageproc.models.request import RequestQuerySet
 
@@ -75,9 +75,9 @@ class Hold:
             yield
         except HoldLostError:
             log.warning("another task took over", extra={"request_id": str(self.request_id)})
-        except (store.StoreError, *AWAY) as error:
+        except (store.StoreError, *DB_UNAVAILABLE) as error:
             log.warning("postponed: %s", error, extra={"request_id": str(self.request_id)})
-            Patience(OUTAGE_SECONDS)(self.postpone)
+            DatabaseRetry(OUTAGE_SECONDS)(self.postpone)
 
 
 def _check(held: bool) -> None:

@@ -174,7 +174,7 @@ def test_cancel_stops_claims_and_fences_what_is_in_hand() -> None:
     assert queued() == ["close_images", "deliver"]
     assert claim() == []
     assert completion.close_images(request.id) == 2
-    assert record([build.done(second)]) == 0
+    assert record([build.done(second)]).written == 0
     assert facts(request) == ("CANCELLED", 1, 0, [], ["COMPLETED", "CANCELLED", "CANCELLED"])
     assert request.cancelled_images == 2
     assert [d.event for d in WebhookDelivery.objects.all()] == ["request.cancelled"]

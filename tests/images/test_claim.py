@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from imageproc.images.claim import claim, claim_suspect, has_due, newest
+from imageproc.images.claim import Skip, claim, claim_suspect, has_due, newest_request
 from imageproc.models import ProcessingRequest, ProductImage, RequestStatus, Switch
 from tests.support import build
 
@@ -71,7 +71,12 @@ def test_busy_hosts_are_passed_over() -> None:
     of = build.request(images=0, total_images=2)
     build.image(of, 1, host="slow.example")
     build.image(of, 2, host="fast.example")
-    assert [job.host for job in claim(skip_hosts={"slow.example"})] == ["fast.example"]
+    assert [job.host for job in claim(skip=Skip(hosts={"slow.example"}))] == ["fast.example"]
+
+
+def test_a_request_whose_outcomes_cannot_be_written_is_passed_over() -> None:
+    locked, free = build.request(images=1), build.request(images=2)
+    assert {job.request_id for job in claim(skip=Skip(requests={locked.id}))} == {free.id}
 
 
 @pytest.mark.parametrize("status", [RequestStatus.CANCELLED, RequestStatus.PENDING])
@@ -99,14 +104,14 @@ def test_paused_workers_claim_nothing() -> None:
 
 
 def test_another_request_is_noticed_when_it_comes_and_when_its_first_rows_do() -> None:
-    assert newest() is None
+    assert newest_request() is None
     first = build.request(2, ingested_products=0)
-    assert newest() == (first.id, False)
+    assert newest_request() == (first.id, False)
     ProcessingRequest.objects.update(ingested_products=1)
-    assert newest() == (first.id, True)
+    assert newest_request() == (first.id, True)
     ProcessingRequest.objects.update(ingested_products=2)
-    assert newest() == (first.id, True)
+    assert newest_request() == (first.id, True)
     build.request(1, status="PENDING")
-    assert newest() == (first.id, True)
+    assert newest_request() == (first.id, True)
     second = build.request(1)
-    assert newest() == (second.id, True)
+    assert newest_request() == (second.id, True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence, Set
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -12,8 +13,9 @@ from uuid import UUID
 import pytest
 from django.conf import settings
 
+from imageproc.faults import STORAGE_FAILED, Fault
 from imageproc.images import claim as claiming
-from imageproc.images import crew, sweep
+from imageproc.images import crew, outbox, store, storing
 from imageproc.images import pump as pumping
 from imageproc.images import record as recording
 from imageproc.images.crew import InHand, Step
@@ -23,6 +25,13 @@ from tests.support import build
 
 pytestmark = pytest.mark.django_db
 CODEC_SECONDS = 1.0
+
+
+@pytest.fixture(autouse=True)
+def storage_is_there() -> Iterator[None]:
+    storing.unavailable.clear()
+    yield
+    storing.unavailable.clear()
 
 
 @pytest.fixture
@@ -40,7 +49,7 @@ def two(
     never answers."""
     monkeypatch.setattr(pumping, "LAST_WAIT", 0.1)
 
-    def work(in_hand: InHand, box: object) -> Outcome | None:
+    def work(in_hand: InHand) -> Outcome | None:
         if in_hand.job.url.endswith("/1.jpg"):
             in_hand.enter(Step.COMPRESS)
             time.sleep(CODEC_SECONDS)
@@ -52,7 +61,7 @@ def two(
     return lambda: build.request(images=2)
 
 
-def told(request: ProcessingRequest) -> list[tuple[str, int, int]]:
+def rows_of(request: ProcessingRequest) -> list[tuple[str, int, int]]:
     return list(request.images.order_by("id").values_list("status", "attempts", "lost_count"))
 
 
@@ -62,7 +71,7 @@ def test_the_codec_is_waited_for_and_a_fetch_is_not(
     """An image left in the codec would hold up the next pump of this process."""
     request = two()
     assert pumping.Pump(lambda: False).run(0.2) == 1
-    assert told(request) == [(build.COMPLETED, 1, 0), (build.PENDING, 0, 0)]
+    assert rows_of(request) == [(build.COMPLETED, 1, 0), (build.PENDING, 0, 0)]
 
 
 @pytest.mark.parametrize(("drain", "codec"), [(3.0, (build.COMPLETED, 1, 0)), (0.3, None)])
@@ -79,7 +88,7 @@ def test_a_stop_waits_no_longer_than_the_drain(
     started = time.monotonic()
     pumping.Pump(lambda: time.monotonic() > asked).run(60)
     assert time.monotonic() - started < 0.3 + drain + 5
-    assert told(request) == [codec or (build.PENDING, 0, 0), (build.PENDING, 0, 0)]
+    assert rows_of(request) == [codec or (build.PENDING, 0, 0), (build.PENDING, 0, 0)]
 
 
 def test_the_last_of_a_request_does_not_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,62 +97,36 @@ def test_the_last_of_a_request_does_not_wait_for_others(monkeypatch: pytest.Monk
     written: list[list[UUID]] = []
     small_is_written = threading.Event()
 
-    def work(in_hand: InHand, box: object) -> Outcome:
+    def work(in_hand: InHand) -> Outcome:
         if in_hand.job.request_id == large.id:
             small_is_written.wait(10)
         else:
             time.sleep(1)  # the pump has written once, and begun its longer wait
         return build.done(in_hand.job)
 
-    def record(outcomes: Sequence[Outcome]) -> int:
+    def record(outcomes: Sequence[Outcome]) -> recording.Recorded:
         written.append([outcome.job.request_id for outcome in outcomes])
         small_is_written.set()
         return recording.record(outcomes)
 
     monkeypatch.setattr(pumping, "work", work)
-    monkeypatch.setattr(pumping, "record", SimpleNamespace(record=record))
+    monkeypatch.setattr(outbox, "record", SimpleNamespace(record=record))
     pump = pumping.Pump(lambda: False)
-    pump._flush_seconds = 30.0
+    pump._outbox._seconds = 30.0
     assert pump.run(60) == 13
     assert written[0] == [small.id]
     assert [request_id for some in written[1:] for request_id in some] == [large.id] * 12
 
 
-def test_a_death_right_after_the_claim_leaves_its_images_known(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """They are free at once, and none of them is suspect."""
-    monkeypatch.setattr(settings, "WORKERS", 1)
-    request = build.request(images=3)
-
-    class Died(BaseException):
-        pass
-
-    claim = claiming.claim
-
-    def claim_and_die(**options: Any) -> None:
-        claim(**options)
-        raise Died
-
-    monkeypatch.setattr(claiming, "claim", claim_and_die)
-    pump = pumping.Pump(lambda: False)
-    with pytest.raises(Died):
-        pump.run(1)
-    held, left = (build.PROCESSING, 1, 0), (build.PENDING, 0, 0)
-    assert sorted(told(request)) == [left, held, held]
-    assert sweep.return_wrecked() == 2
-    assert sorted(told(request)) == [left, *[(build.PENDING, 1, 0)] * 2]
-
-
-def test_images_that_end_together_are_told_of_together() -> None:
+def test_images_that_end_together_are_handed_over_together() -> None:
     """A turn of the pump costs the same for one as for all that end within GATHER_SECONDS."""
     hands = crew.Crew(lambda in_hand: build.done(in_hand.job))
     jobs = [build.job_of(image) for image in build.request(images=5).images.all()]
     for job in jobs:
         hands.start(job)
-    told = hands.finished(wait=10)
+    outcomes = hands.finished(wait=10)
     hands.dismiss()
-    assert {outcome.job.image_id for outcome in told} == {job.image_id for job in jobs}
+    assert {outcome.job.image_id for outcome in outcomes} == {job.image_id for job in jobs}
     assert hands.in_hand == {}
 
 
@@ -154,16 +137,16 @@ def test_a_host_that_is_passed_over_is_not_read_again_and_again(
     """All that is due waits at one host, to which there are connections enough; unless another
     request has come, whose host is free."""
     build.request(images=3)
-    asked: list[tuple[set[str], list[str]]] = []
+    asked: list[tuple[Set[str], list[str]]] = []
     claim = claiming.claim
 
-    def noted(*, skip_hosts: set[str], **options: Any) -> list[claiming.Job]:
-        jobs = claim(skip_hosts=skip_hosts, **options)
-        if skip_hosts:
+    def noted(limit: int, *, skip: claiming.Skip, **options: Any) -> list[claiming.Job]:
+        jobs = claim(limit, skip=skip, **options)
+        if skip.hosts:
             if another and not asked:
                 counts = dict.fromkeys(("total_products", "ingested_products", "total_images"), 1)
                 build.image(build.request(0, **counts), host="another.example")
-            asked.append((skip_hosts, [job.host for job in jobs]))
+            asked.append((skip.hosts, [job.host for job in jobs]))
         return jobs
 
     monkeypatch.setattr(claiming, "claim", noted)
@@ -175,3 +158,41 @@ def test_a_host_that_is_passed_over_is_not_read_again_and_again(
     assert asked[0] == (busy, [])
     assert asked[1:2] == [(busy, ["another.example"])] * another
     assert asked[2:] in ([], [(busy, [])])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outage_of_the_storage_costs_no_attempt_and_asks_no_host_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Longer than a pump's time: the first pump hands back what it could not store, the next asks
+    for one image only. Then, a host that fails once uses up the first of its attempts."""
+    away, fetched = threading.Event(), Counter[UUID]()
+    away.set()
+    for name in ("FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS"):
+        monkeypatch.setattr(storing, name, 0.1)
+    monkeypatch.setattr(pumping, "OUTAGE_SECONDS", 1.5)
+    monkeypatch.setattr(pumping, "LAST_WAIT", 0.1)
+
+    def put(*_: object, **__: object) -> store.Stored | Fault:
+        return STORAGE_FAILED.because("away") if away.is_set() else store.Stored("k", 1, "ab" * 32)
+
+    def work(in_hand: InHand) -> Outcome | None:
+        fetched[in_hand.job.image_id] += 1
+        try:
+            stored = storing.put(in_hand, in_hand.job.stem, b"picture", "image/jpeg")
+        except crew.Dropped:
+            return None
+        return build.done(in_hand.job) if isinstance(stored, store.Stored) else None
+
+    monkeypatch.setattr(store, "put", put)
+    monkeypatch.setattr(pumping, "work", work)
+    request = build.request(images=30)
+    assert pumping.Pump(lambda: False).run(1) == 0
+    assert set(rows_of(request)) == {(build.PENDING, 0, 0)}
+    first = Counter(fetched)
+    assert pumping.Pump(lambda: False).run(1) == 0
+    assert (fetched - first).total() == 1
+    away.clear()
+    assert pumping.Pump(lambda: False).run(10) == 30
+    assert set(rows_of(request)) == {(build.COMPLETED, 1, 0)}
+    assert max(fetched.values()) <= 3

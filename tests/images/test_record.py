@@ -29,7 +29,7 @@ def counters(of: ProcessingRequest) -> tuple[int, int, int, int]:
 def test_a_done_image_is_completed_with_its_facts_and_counted() -> None:
     of = build.request(images=1)
     [job] = claim()
-    assert record([build.done(job)]) == 1
+    assert record([build.done(job)]).written == 1
     row = of.images.get()
     assert (row.status, row.output_size, row.output_sha256) == (build.COMPLETED, 500, "ab" * 32)
     assert (row.lease_id, row.lease_until, row.error_code) == (None, None, "")
@@ -121,7 +121,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(thief: str) -> None:
     else:
         images.cancel([job.image_id])
     before = images.values().get(), counters(of)
-    assert record([build.done(job)]) == 0
+    assert record([build.done(job)]).written == 0
     assert (images.values().get(), counters(of)) == before
 
 
@@ -132,7 +132,7 @@ def test_counters_equal_a_recount_over_two_requests() -> None:
         build.done(job, size=100 + n) if n % 3 else Failed(job, NOT_FOUND)
         for n, job in enumerate(jobs)
     ]
-    assert record(outcomes) == 10
+    assert record(outcomes).written == 10
     for of in requests:
         rows = list(of.images.all())
         done = [row for row in rows if row.status == ImageStatus.COMPLETED]

@@ -6,8 +6,11 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
 
+from imageproc.faults import HOST_BUSY
 from imageproc.images.claim import claim, claim_suspect
-from imageproc.images.sweep import return_expired, sweep
+from imageproc.images.outcome import Failed
+from imageproc.images.record import record
+from imageproc.images.sweep import UNEXPLAINED, return_expired, sweep
 from imageproc.models import FailureTally, ProcessingRequest, ProductImage
 from tests.support import build
 
@@ -30,32 +33,97 @@ def test_a_living_lease_is_left_alone() -> None:
     assert return_expired() == 0
 
 
-def test_an_expired_lease_returns_the_image_as_a_suspect() -> None:
+def test_an_expired_lease_returns_the_image_and_blames_nobody() -> None:
     of = build.request(images=2)
     claim()
     kill_the_worker()
     assert return_expired() == 2
     rows = list(of.images.all())
     assert [(r.status, r.lost_count, r.attempts, r.lease_id) for r in rows] == [
-        (build.PENDING, 1, 1, None)
+        (build.PENDING, 0, 1, None)
     ] * 2
 
 
-def test_the_third_death_fails_the_image() -> None:
-    of = build.request(images=1)
-    claim()
-    for _ in range(2):
-        kill_the_worker()
-        return_expired()
-        assert len(claim_suspect()) == 1
+def test_only_the_image_in_the_codec_is_suspect() -> None:
+    of = build.request(images=3)
+    jobs = claim()
+    assert ProductImage.objects.note_in_codec(jobs[1].image_id, jobs[1].lease_id, True)
+    kill_the_worker()
+    assert return_expired() == 3
+    rows = of.images.order_by("id").values_list("status", "attempts", "lost_count")
+    assert list(rows) == [(build.PENDING, 1, 0), (build.PENDING, 1, 1), (build.PENDING, 1, 0)]
+
+
+def test_an_image_is_watched_once_its_worker_has_died() -> None:
+    build.request(images=1)
+    [first] = claim()
     kill_the_worker()
     return_expired()
+    [second] = claim()
+    assert (first.watched, second.watched) == (False, True)
+
+
+def test_a_failure_of_its_host_is_no_reason_to_watch_an_image() -> None:
+    build.request(images=1)
+    record([Failed(claim()[0], HOST_BUSY)])
+    ProductImage.objects.update(next_attempt_at=timezone.now())
+    [job] = claim()
+    assert (job.attempt, job.watched) == (2, False)
+
+
+def test_what_was_noted_in_an_earlier_attempt_blames_nobody() -> None:
+    of = build.request(images=1)
+    [job] = claim()
+    ProductImage.objects.note_in_codec(job.image_id, job.lease_id, True)
+    ProductImage.objects.hand_back([job.image_id], [job.lease_id])
+    claim()
+    assert not ProductImage.objects.note_in_codec(job.image_id, job.lease_id, True)
+    kill_the_worker()
+    return_expired()
+    assert of.images.get().lost_count == 0
+
+
+def test_the_third_death_over_an_image_fails_it() -> None:
+    of = build.request(images=1)
+    [job] = claim()
+    for claim_again in (claim_suspect, claim_suspect, list):
+        ProductImage.objects.note_in_codec(job.image_id, job.lease_id, True)
+        kill_the_worker()
+        return_expired()
+        for again in claim_again():
+            job = again
     row = of.images.get()
     assert (row.status, row.error_code, row.lost_count) == (build.FAILED, "worker_died", 3)
     of.refresh_from_db()
     assert of.failed_images == 1
     assert FailureTally.objects.get().error_code == "worker_died"
     assert queued() == ["imageproc.tasks.complete"]
+
+
+def test_a_suspect_is_not_blamed_for_a_death_in_another_step() -> None:
+    """Once in the codec by chance; then alone, fetching, when its worker is killed again."""
+    of = build.request(images=1)
+    [job] = claim()
+    ProductImage.objects.note_in_codec(job.image_id, job.lease_id, True)
+    kill_the_worker()
+    return_expired()
+    for _ in range(3):
+        claim_suspect()
+        kill_the_worker()
+        return_expired()
+    row = of.images.get()
+    assert (row.status, row.attempts, row.lost_count) == (build.PENDING, 4, 1)
+
+
+def test_an_image_in_hand_at_every_death_is_suspect_in_the_end() -> None:
+    of = build.request(images=1)
+    for _ in range(UNEXPLAINED):
+        assert of.images.get().lost_count == 0
+        claim()
+        kill_the_worker()
+        return_expired()
+    row = of.images.get()
+    assert (row.attempts, row.lost_count) == (12, 1)
 
 
 def test_missing_tasks_are_put_back() -> None:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from django.db import OperationalError, connection
 
+from imageproc.faults import IMAGE_CORRUPT, Fault
 from imageproc.images import store
 from imageproc.images import work as working
-from imageproc.images.blackbox import BlackBox
+from imageproc.images.claim import claim
 from imageproc.images.crew import InHand
 from imageproc.images.fetch.download import Body
 from imageproc.images.outcome import Done
+from imageproc.models import ProductImage
+from imageproc.models.image import ImageQuerySet
 from tests.support import build, pictures
 
 pytestmark = pytest.mark.django_db
 PICTURE = pictures.jpeg(1, (300, 200))
+BODY = Body(PICTURE, "image/jpeg", 200, "shop.example", 5)
 
 
 @pytest.mark.parametrize("keeps", [True, False])
@@ -24,12 +30,9 @@ def test_an_original_is_stored_under_its_digest_where_it_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, *, keeps: bool
 ) -> None:
     """Its digest takes longer than all else around the codec, and says something of it only."""
-    body = Body(PICTURE, "image/jpeg", 200, "shop.example", 5)
-    monkeypatch.setattr(working, "fetch", lambda *_: body)
+    monkeypatch.setattr(working, "fetch", lambda *_: BODY)
     job = replace(build.job_of(build.request().images.get()), store_original=keeps)
-    box = BlackBox()
-    done = working.work(InHand(job), box)
-    box.close(nothing_left=True)
+    done = working.work(InHand(job))
     assert isinstance(done, Done)
     digest = hashlib.sha256(PICTURE).hexdigest()
     key = f"{job.stem}-original-{digest[:8]}.jpeg"
@@ -37,3 +40,48 @@ def test_an_original_is_stored_under_its_digest_where_it_is_asked_for(
     assert store.exists(key) is keeps
     with store.open_read(done.output_key) as stored:
         assert hashlib.sha256(stored.read()).hexdigest() == done.output_sha256
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.both_databases
+@pytest.mark.parametrize("watched", [True, False])
+def test_the_row_of_a_watched_image_says_that_it_is_in_the_codec(
+    monkeypatch: pytest.MonkeyPatch, *, watched: bool
+) -> None:
+    """Committed before the codec has it, and taken back after: a death in between is the image's,
+    one before or after is not. Any other image costs no commit."""
+    seen: list[bool] = []
+    monkeypatch.setattr(working, "fetch", lambda *_: BODY)
+
+    def compress(*_: object) -> Fault:
+        # Asked from another connection: only what is committed shows.
+        with ThreadPoolExecutor() as other:
+            seen.append(other.submit(in_codec).result())
+        return IMAGE_CORRUPT
+
+    monkeypatch.setattr(working, "compress", compress)
+    build.request()
+    [job] = claim()
+    working.work(InHand(replace(job, watched=watched)))
+    assert [*seen, in_codec()] == [watched, False]
+
+
+def in_codec() -> bool:
+    try:
+        return ProductImage.objects.get().in_codec
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_away_does_not_fail_a_watched_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(*_: object) -> bool:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(working, "fetch", lambda *_: BODY)
+    monkeypatch.setattr(ImageQuerySet, "note_in_codec", away)
+    build.request()
+    [job] = claim()
+    assert isinstance(working.work(InHand(replace(job, watched=True, recipe={}))), Done)

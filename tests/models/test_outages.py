@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, OperationalError
+from django.utils import timezone
 
 from imageproc.faults import HOST_BUSY, HTML_NOT_IMAGE, STORAGE_FAILED, Fault
 from imageproc.images.claim import claim
+from imageproc.images.database import DatabaseRetry
 from imageproc.images.outcome import Failed
-from imageproc.images.patience import Patience
 from imageproc.images.record import record
 from imageproc.images.sweep import _Watch
 from imageproc.models import ProductImage
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.django_db
 def test_an_outcome_that_the_database_refuses_takes_no_other_along() -> None:
     of = build.request(images=2)
     first, second = claim()
-    assert record([replace(build.done(first), output_size=0), build.done(second)]) == 2
+    assert record([replace(build.done(first), output_size=0), build.done(second)]).written == 2
     assert build.statuses(of) == [build.PENDING, build.COMPLETED]
     assert of.images.order_by("id")[0].error_code == "internal"
 
@@ -31,26 +33,39 @@ def test_an_outcome_that_the_database_refuses_takes_no_other_along() -> None:
 def test_a_nul_in_what_a_host_sends_is_no_obstacle() -> None:
     of = build.request(images=1)
     [job] = claim()
-    assert record([Failed(job, HTML_NOT_IMAGE.because("text/\0html"))]) == 1
+    assert record([Failed(job, HTML_NOT_IMAGE.because("text/\0html"))]).written == 1
     row = of.images.get()
     assert (row.error_code, row.attempt_log[0]["detail"]) == ("html_not_image", "text/html")
 
 
 @pytest.mark.parametrize(
-    ("fault", "attempts", "status"),
+    ("fault", "before", "status"),
     [
-        (HOST_BUSY, 4, build.PENDING),
-        (HOST_BUSY, 5, build.FAILED),
-        (STORAGE_FAILED, 14, build.PENDING),
-        (STORAGE_FAILED, 15, build.FAILED),
+        (HOST_BUSY, {"fetch_failures": 3, "store_failures": 14}, build.PENDING),
+        (HOST_BUSY, {"fetch_failures": 4}, build.FAILED),
+        (STORAGE_FAILED, {"fetch_failures": 4, "store_failures": 13}, build.PENDING),
+        (STORAGE_FAILED, {"store_failures": 14}, build.FAILED),
+        # Lost workers are neither the host's nor the storage's.
+        (HOST_BUSY, {"attempts": 11}, build.PENDING),
     ],
 )
-def test_the_storage_s_outage_is_waited_out(fault: Fault, attempts: int, status: str) -> None:
+def test_what_storage_host_and_workers_did_is_counted_apart(
+    fault: Fault, before: dict[str, int], status: str
+) -> None:
     of = build.request(images=1)
     [job] = claim()
-    ProductImage.objects.update(attempts=attempts)
+    ProductImage.objects.update(**{"attempts": sum(before.values()) + 1} | before)
     record([Failed(job, fault)])
     assert build.statuses(of) == [status]
+
+
+def test_a_host_s_first_failure_waits_for_a_first_time_whatever_the_storage_did() -> None:
+    """Two seconds, and not the ten minutes of a tenth attempt."""
+    of = build.request(images=1)
+    [job] = claim()
+    ProductImage.objects.update(attempts=11, store_failures=10)
+    record([Failed(job, HOST_BUSY)])
+    assert of.images.get().next_attempt_at - timezone.now() < timedelta(seconds=3)
 
 
 class Flaky:
@@ -67,8 +82,8 @@ class Flaky:
 
 @pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imageproc.images.patience.PAUSE_SECONDS", 0)
-    monkeypatch.setattr("imageproc.images.patience.connection", Nothing())
+    monkeypatch.setattr("imageproc.images.database.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("imageproc.images.database.connection", Nothing())
 
 
 class Nothing:
@@ -77,17 +92,17 @@ class Nothing:
 
 def test_a_step_is_repeated_while_the_database_is_away(no_pause: Any) -> None:
     step = Flaky(OperationalError("gone"), OperationalError("gone"))
-    Patience(60)(step)
+    DatabaseRetry(60)(step)
     assert step.calls == 3
 
 
 @pytest.mark.parametrize(
-    ("patience", "error"), [(60, IntegrityError("wrong")), (-1, OperationalError("gone"))]
+    ("seconds", "error"), [(60, IntegrityError("wrong")), (-1, OperationalError("gone"))]
 )
-def test_patience_ends(no_pause: Any, patience: int, error: Exception) -> None:
+def test_the_retries_end(no_pause: Any, seconds: int, error: Exception) -> None:
     step = Flaky(error)
     with pytest.raises(type(error)):
-        Patience(patience)(step)
+        DatabaseRetry(seconds)(step)
     assert step.calls == 1
 
 

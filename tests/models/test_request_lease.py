@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from imageproc.models import ProcessingRequest
 from imageproc.models.request import RequestQuerySet
 from tests.support import build
+from tests.support.locks import locked
 
 REQUESTS = ProcessingRequest.objects
 CHANGES: dict[str, Callable[[RequestQuerySet, UUID, UUID], bool]] = {
@@ -65,34 +64,12 @@ def test_a_held_request_is_not_leased_twice() -> None:
     assert REQUESTS.hold(request.id, 60) not in (None, lease_id)
 
 
-@contextmanager
-def locked_by_another(request_id: UUID) -> Iterator[None]:
-    """A transaction of another session holds the request's row."""
-    locked, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with transaction.atomic():
-            REQUESTS.select_for_update().get(id=request_id)
-            locked.set()
-            done.wait(30)
-        connection.close()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert locked.wait(10)
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite locks no rows")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.timeout(60)
 def test_a_row_that_another_session_has_locked_is_not_waited_for() -> None:
     request = ingesting()
-    with locked_by_another(request.id):
+    with locked(REQUESTS.filter(id=request.id)):
         assert REQUESTS.hold(request.id, 60) is None
         assert REQUESTS.to_ingest().begin(request.id, 60) is None
     assert REQUESTS.hold(request.id, 60) is not None

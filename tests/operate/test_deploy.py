@@ -44,9 +44,9 @@ def given(client: Any) -> set[str]:
 
 
 def metrics_moved() -> Any:
-    from imageproc.models import Moved
+    from imageproc.models import FinishedImage
 
-    return Moved(timezone.now(), "", 1, 1)
+    return FinishedImage(timezone.now(), "", 1, 1)
 
 
 def alerts() -> list[dict[str, Any]]:

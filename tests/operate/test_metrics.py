@@ -72,7 +72,7 @@ class TestFigures:
         (job,) = claim.claim(50)
         ProductImage.objects.update(lease_id=job.request_id)
         before = scrape()
-        assert record.record([build.done(job)]) == 0
+        assert record.record([build.done(job)]).written == 0
         for name in ("imageproc_attempts_total", "imageproc_images_total"):
             assert value(scrape(), name, outcome="completed") == value(
                 before, name, outcome="completed"

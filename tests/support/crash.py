@@ -36,7 +36,7 @@ STEPS = {
     "record": "imageproc.images.record.record",
     "outcomes": "imageproc.images.record.update_rows",
     "tally": "imageproc.models.minute.MinuteQuerySet.add",
-    "return": "imageproc.images.sweep.return_wrecked",
+    "return": "imageproc.images.sweep.return_expired",
     "output": "imageproc.requests.report.output_csv",
     "settle": "imageproc.models.request.RequestQuerySet.settle",
     "webhook": "imageproc.requests.webhooks.announce",

@@ -1,0 +1,58 @@
+"""Storing one object, and waiting out a storage that is away.
+
+An outage of the storage costs an image no attempt, and its host no second request: the thread that
+has compressed it keeps the result and tries again until the pump takes the image back.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from imageproc import metrics
+from imageproc.faults import STORAGE_FAILED, Fault
+from imageproc.images import store
+from imageproc.images.crew import InHand
+
+log = logging.getLogger(__name__)
+# The storage took nothing from this process the last time it was asked: do not claim more.
+unavailable = threading.Event()
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 5.0
+# A storage that answers, but has refused this one object for so long, is not away.
+REFUSED_SECONDS = 30.0
+_LOOK_SECONDS = 0.2
+
+
+def put(in_hand: InHand, key: str, data: bytes, content_type: str) -> store.Stored | Fault:
+    """Store ``data``, however long the storage is away. Raises Dropped.
+
+    A fault means that the storage can be reached and refuses this object.
+    """
+    refused_after = time.monotonic() + REFUSED_SECONDS
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        stored = store.put(key, data, content_type)
+        if isinstance(stored, store.Stored) or stored.code != STORAGE_FAILED.code:
+            unavailable.clear()
+            return stored
+        _note(stored)
+        if time.monotonic() > refused_after and store.probe() is None:
+            return stored
+        _wait(in_hand, pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _note(fault: Fault) -> None:
+    metrics.ATTEMPTS.labels(fault.code).inc()
+    if not unavailable.is_set():
+        unavailable.set()
+        log.warning("the storage takes no results: %s", fault.detail)
+
+
+def _wait(in_hand: InHand, seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        in_hand.go_on()
+        time.sleep(_LOOK_SECONDS)
