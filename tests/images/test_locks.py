@@ -23,8 +23,6 @@ from tests.support.locks import locked
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite locks no rows"),
-    # Whoever waits for the lock, waits for ever.
-    pytest.mark.timeout(60),
 ]
 
 

@@ -66,7 +66,6 @@ def test_a_held_request_is_not_leased_twice() -> None:
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite locks no rows")
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.timeout(60)
 def test_a_row_that_another_session_has_locked_is_not_waited_for() -> None:
     request = ingesting()
     with locked(REQUESTS.filter(id=request.id)):
