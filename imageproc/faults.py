@@ -134,6 +134,11 @@ TOO_SLOW = _permanent(
     "The image took too long to process.",
     "Save it again as an ordinary JPEG or PNG.",
 )
+CANNOT_ENCODE = _permanent(
+    "cannot_encode",
+    "The image cannot be written in the chosen format within the limits of time and memory.",
+    "Choose JPEG, a lower quality or a smaller size.",
+)
 # Our side.
 STORAGE_FAILED = _transient("storage_failed", "The result could not be stored.")
 WORKER_DIED = _permanent(

@@ -10,20 +10,18 @@ OutputFormat = Literal["jpeg", "webp", "avif", "png"]
 
 @dataclass(frozen=True, slots=True)
 class FileType:
-    """How a format goes out: MIME type, file extension, the longest side it can hold, and the bytes
-    of memory that its encoder holds for each pixel (measured)."""
+    """How a format goes out: MIME type, file extension, and the longest side it can hold."""
 
     content_type: str
     extension: str
     max_side: int
-    held_per_pixel: float
 
 
 FILE_TYPES: dict[OutputFormat, FileType] = {
-    "jpeg": FileType("image/jpeg", "jpg", 65_500, 6.5),
-    "webp": FileType("image/webp", "webp", 16_383, 5.0),
-    "avif": FileType("image/avif", "avif", 16_384, 19.0),
-    "png": FileType("image/png", "png", 65_500, 0.5),
+    "jpeg": FileType("image/jpeg", "jpg", 65_500),
+    "webp": FileType("image/webp", "webp", 16_383),
+    "avif": FileType("image/avif", "avif", 16_384),
+    "png": FileType("image/png", "png", 65_500),
 }
 # The longest side that a recipe may ask for: every format can hold it.
 MAX_SIDE = min(kind.max_side for kind in FILE_TYPES.values())

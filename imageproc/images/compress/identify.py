@@ -42,7 +42,7 @@ class Budget:
     max_scans: int = 100
     # Progressive JPEG: scans x pixels. Each scan costs about 0.8 ns a pixel.
     max_scan_pixels: int = 2_500_000_000
-    # What decoder and encoder must hold at once, by the estimates here and in FileType.
+    # What decoder and encoder must hold at once, by the estimates here and in ``effort``.
     max_held_bytes: int = 365_000_000
     max_profile_bytes: int = 4 * 1024 * 1024
 
@@ -198,7 +198,7 @@ def _held_per_pixel(kind: str, data: bytes, opened: Any, scans: int) -> float:
     """Bytes a pixel that the decoder must hold at once (measured); 0 where it streams rows."""
     if kind == "jpeg":
         # More than one scan: libjpeg keeps all coefficients, 16 bits each.
-        return 2.0 * len(opened.getbands()) if scans > 1 else 0.0
+        return 2.0 * _samples_per_pixel(opened.layer) if scans > 1 else 0.0
     if kind == "png":
         depth, colour, interlaced = data[24], data[25], data[28]
         channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 4)
@@ -208,6 +208,13 @@ def _held_per_pixel(kind: str, data: bytes, opened: Any, scans: int) -> float:
         return _tiff_held_per_pixel(opened)
     held = {"webp": 8.3, "gif": 10.0, "avif": 15.5, "heic": 6.0, "bmp": 7.5}[kind]
     return held * opened.decoded_share if isinstance(opened, heif.Heif) else held
+
+
+def _samples_per_pixel(layers: list[tuple[int, int, int, int]]) -> float:
+    """Of a JPEG's components, each (id, horizontal and vertical sampling factor, table): 1.5 where
+    colours are halved both ways, 3 where they are not."""
+    widest, highest = max(layer[1] for layer in layers), max(layer[2] for layer in layers)
+    return sum(across * down for _, across, down, _ in layers) / (widest * highest)
 
 
 def _tiff_held_per_pixel(picture: tiff.Tiff) -> float:

@@ -59,10 +59,21 @@ def compress(data: bytes, recipe: Recipe, budget: Budget) -> Rendition | Fault:
         return _named(source.kind, data, failure.fault)
     except engine.Error as error:
         # One text for all threads: it may go in a log, but decides nothing.
-        return _named(source.kind, data, faults.IMAGE_CORRUPT.because(f"{source.kind}: {error}"))
+        broken = faults.CANNOT_ENCODE if _can_decode(source, recipe) else faults.IMAGE_CORRUPT
+        return _named(source.kind, data, broken.because(f"{source.kind}: {error}"))
     except MemoryError:
         return faults.TOO_COMPLEX.because(f"{source.kind}: out of memory")
     return _rendition(source, picture, encoded, recipe, started)
+
+
+def _can_decode(source: Source, recipe: Recipe) -> bool:
+    """Decoder and encoder work row by row in one call: which of them failed shows when the pixels
+    are asked for without an encoder."""
+    try:
+        decode(source, recipe).image.avg()
+    except (RefusedError, vips().Error):
+        return False
+    return True
 
 
 def _named(kind: str, data: bytes, fault: Fault) -> Fault:
