@@ -46,7 +46,8 @@ def _erase(hold: Hold) -> bool:
     if request.erased_at is not None:
         request.delete()
         return True
-    ProcessingRequest.objects.filter(id=request.id).update(erased_at=Now())
+    held = ProcessingRequest.objects.held(request.id, hold.lease_id)
+    held.update(erased_at=Now())
     hold.release()
     return False
 
@@ -54,8 +55,8 @@ def _erase(hold: Hold) -> bool:
 def _give_up(hold: Hold) -> None:
     """The row stays, with the attempts that keep the sweep from asking again."""
     log.error("removal given up", extra={"request_id": str(hold.request_id)})
-    row = ProcessingRequest.objects.filter(id=hold.request_id)
-    row.update(error_message=REMOVAL_DIED.sentence, lease_id=None, lease_until=None)
+    held = ProcessingRequest.objects.held(hold.request_id, hold.lease_id)
+    held.update(error_message=REMOVAL_DIED.sentence, lease_id=None, lease_until=None)
 
 
 def _delete_rows(hold: Hold, request: ProcessingRequest) -> None:

@@ -11,16 +11,19 @@ from urllib.parse import urlsplit
 
 from tests.support.servers.process import HOST
 
-MODES = ("pass", "busy", "slow", "reset", "forbidden", "down")
+MODES = ("pass", "busy", "slow", "reset", "forbidden", "missing", "down")
 BUSY = b"<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>"
 FORBIDDEN = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+MISSING = b"<Error><Code>NoSuchBucket</Code><Message>No such bucket</Message></Error>"
+REFUSALS = {"busy": (503, BUSY), "forbidden": (403, FORBIDDEN), "missing": (404, MISSING)}
 
 
 class Proxy:
     """Forwards whole HTTP messages. ``mode`` applies to each request as it arrives:
 
     ``busy`` answers 503, ``slow`` waits ``delay`` seconds, ``reset`` breaks the connection after
-    the server has taken a PUT, ``forbidden`` answers 403, ``down`` breaks it at once.
+    the server has taken a PUT, ``forbidden`` answers 403, ``missing`` answers as if there were no
+    such bucket, ``down`` breaks it at once.
     """
 
     def __init__(self, endpoint: str, delay: float = 2.0) -> None:
@@ -69,8 +72,8 @@ class Proxy:
         if b"expect" in fields:
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = await reader.readexactly(int(fields.get(b"content-length", b"0")))
-        if mode in ("busy", "forbidden"):
-            status, text = (503, BUSY) if mode == "busy" else (403, FORBIDDEN)
+        if mode in REFUSALS:
+            status, text = REFUSALS[mode]
             length = f"HTTP/1.1 {status} Fault\r\nContent-Length: {len(text)}\r\n\r\n".encode()
             writer.write(length + (b"" if head.startswith(b"HEAD") else text))
             await writer.drain()
