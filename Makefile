@@ -35,7 +35,7 @@ test: setup system ## The whole test suite, with real servers
 	TEST_DATABASE=postgres $(BIN)/python -m pytest -m 'not faults' $(TWO_AT_A_TIME)
 
 faults: setup system ## The long form of the fault suite (docs/reliability.md); half an hour
-	TEST_DATABASE=postgres $(BIN)/python -m pytest -m faults tests/faults tests/operate tests/e2e
+	TEST_DATABASE=postgres $(BIN)/python -m pytest -m faults tests/faults tests/operate tests/e2e tests/images
 
 lint: setup ## Style, types, import laws, Django's own checks
 	$(BIN)/ruff check .
