@@ -41,7 +41,7 @@ def judge(service: Service, mixups: MixupOrigin, each: int) -> None:
         for way in WAYS
         if number <= 10 or "told" not in way
     ]
-    finished = service.finish(service.upload(sheet_of(rows))["requestId"], 280)
+    finished = service.finish(service.upload(sheet_of(rows))["requestId"], 120 + 2 * each)
     [_, *output] = csv.reader(io.StringIO(service.get(finished["links"]["outputCsv"]).text))
     assert len(output) == len(rows)
     stored = {path.name: path for path in (service.folder / "data" / "files").glob("*/*")}
@@ -62,5 +62,6 @@ def test_every_stored_picture_is_its_products_own(service: Service, mixups: Mixu
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(1000)
 def test_four_hundred_of_each(service: Service, mixups: MixupOrigin) -> None:
     judge(service, mixups, 400)

@@ -29,7 +29,7 @@ from imageproc.sheet import Url
 from imageproc.sheet.hosts import DEFAULT_PORT
 
 MAX_IDLE = 256  # connections kept alive, of all hosts
-MAX_RESTING = 32  # of one host
+MAX_RESTING = 128  # of one host
 MAX_WATCHED = 4  # of a host that is not known yet
 MAX_HOSTS = 10_000  # remembered in a process
 IDLE_SECONDS = 30.0
