@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 
 from imageproc.images import store
 from imageproc.models import (
@@ -167,9 +167,13 @@ def prepare_storage() -> bool:
 
 def prepare_folder() -> None:
     """At the start of a process, where objects are files: the folder needs no command to be made.
-    What is wrong with it is said by whatever needs it."""
+    What is wrong with it is reported by whatever needs it. The process may still fork, so no
+    connection to the database is left open."""
+    if not store.is_folder():
+        return
     try:
-        if store.is_folder():
-            prepare_storage()
+        prepare_storage()
     except (store.StoreError, DatabaseError) as error:
         log.warning("the storage folder cannot be prepared: %s", error)
+    finally:
+        connection.close()

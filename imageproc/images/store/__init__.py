@@ -209,8 +209,8 @@ def prepare(*, create: bool) -> bool:
 
 
 def is_folder() -> bool:
-    """Whether objects are files on this machine."""
-    return isinstance(_objects(), FileObjects)
+    """Whether objects are files; makes no client of S3."""
+    return isinstance(storages["default"], FileSystemStorage)
 
 
 def sweep_leftovers(older_than: float = 24 * 3600) -> int:

@@ -1,0 +1,57 @@
+"""The storage's bucket or folder is made before the first request, and never again after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import override_settings
+
+from imageproc.images import store
+from imageproc.requests import operations
+from tests.images.store.conftest import file_storages, s3_storages
+from tests.support import build
+from tests.support.servers.rclone import Rclone
+from tests.support.servers.s3 import Bucket
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(params=["s3", "files"])
+def missing_storage(request: pytest.FixtureRequest, tmp_path: Path) -> object:
+    """A storage whose bucket or folder is not there."""
+    if request.param == "files":
+        return file_storages(tmp_path / "files")
+    rclone: Rclone = request.getfixturevalue("rclone")
+    return s3_storages(Bucket(f"missing-{uuid4()}", rclone.endpoint))
+
+
+def test_it_is_made_for_the_first_request(missing_storage: object) -> None:
+    with override_settings(STORAGES=missing_storage):
+        assert operations.prepare_storage() is True
+        assert operations.prepare_storage() is False
+        assert store.probe() is None
+
+
+def test_it_is_not_made_anew_under_requests(missing_storage: object) -> None:
+    build.request(1)
+    with override_settings(STORAGES=missing_storage):
+        with pytest.raises(store.StoreError):
+            operations.prepare_storage()
+        with pytest.raises(CommandError, match="The storage cannot be used: "):
+            call_command("prepare", verbosity=0)
+        assert store.probe() is not None
+
+
+def test_a_process_makes_its_folder_and_leaves_no_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[bool] = []
+    monkeypatch.setattr(connection, "close", lambda: closed.append(True))
+    with override_settings(STORAGES=file_storages(tmp_path / "files")):
+        operations.prepare_folder()
+        assert store.probe() is None
+    assert closed == [True]
