@@ -3,7 +3,7 @@
 ``http.client`` takes every interim answer but 100 for the answer, so that the real one is still to
 come when the connection serves the next image; stops at the first malformed header line and forgets
 those that follow; takes ``Content-Length: 35, 35`` for no length; and reads a chunk of -1 bytes to
-the end, whatever its size. So it is given a head that leaves no doubt, and a body without chunks.
+the end, whatever its size. So the head is read here, and the body comes without its chunks.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from contextlib import suppress
 from http.client import (
     BadStatusLine,
     HTTPException,
+    HTTPMessage,
     HTTPResponse,
     IncompleteRead,
     RemoteDisconnected,
 )
-from io import BytesIO
 from typing import Any, BinaryIO
 
 from imageproc.images.fetch.sockets import MAX_HEADER_BYTES, Bounded
 
 MAX_INTERIM = 100  # answers before the answer
+MAX_FIELDS = 500
 _MAX_CHUNK_LINE = 4096
-_INTERIM = re.compile(rb"HTTP/1\.\d[ \t]+1(?!01)\d\d(?!\d)")
+_STATUS = re.compile(rb"HTTP/1\.(\d)[ \t]+(\d{3})(?!\d)[ \t]*([^\r\n]*)\r?\n")
 # RFC 9110, 5.1, and RFC 9112, 5.1: blanks before the colon are taken away, other lines skipped.
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)", re.DOTALL)
 _NO_TEXT = bytes.maketrans(b"\0\r", b"  ")  # RFC 9110, 5.5
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?\r?\n")
-_FRAMING = (b"connection", b"transfer-encoding", b"content-length")
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -45,28 +45,59 @@ class Response(HTTPResponse):
 
     def begin(self) -> None:
         """Read the head; raises HTTPException, OSError or FetchError."""
-        stream = self.fp
-        self.fp = BytesIO(_clear_head(*_read_head(stream)))
-        try:
-            super().begin()
-        finally:
-            body = _Chunks if self.chunked is True else _Body
-            self.fp = body(stream, self.sock)
-        self.chunked = False  # _Chunks has taken that over
+        self.version, self.status, self.reason, fields = _read_head(self.fp)
+        self.code = self.status
+        self.headers = self.msg = HTTPMessage()
+        framing: dict[bytes, list[bytes]] = {name: [] for name in _FRAMING}
+        for name, value in fields:
+            if (tokens := framing.get(name.lower())) is None:
+                self.msg[name.decode("ascii")] = value.decode("latin-1")
+            else:
+                tokens += filter(None, map(bytes.strip, value.lower().split(b",")))
+        self._frame(*framing.values())
+
+    def _frame(self, connection: list[bytes], codings: list[bytes], lengths: list[bytes]) -> None:
+        """Where the body ends (RFC 9112, 6.3), and whether the connection ends with it (9.3)."""
+        if set(codings) - {b"identity", b"chunked"}:
+            raise HTTPException("a transfer coding that was not asked for")
+        self.length = _length(lengths)
+        self.will_close = b"close" in connection
+        if self.version == 10:
+            self.will_close = b"keep-alive" not in connection or bool(codings)
+        if b"chunked" in codings:
+            self.will_close |= bool(lengths)  # one of the two is wrong
+            self.length = None
+            self.msg["Transfer-Encoding"] = "chunked"
+            self.fp = _Chunks(self.fp, self.sock)
+        else:
+            self.will_close |= self.length is None
+            self.fp = _Body(self.fp, self.sock)
+        self.chunked = False  # for http.client: _Chunks has taken that over
+        if self.length is not None:
+            self.msg["Content-Length"] = str(self.length)
+        if self.status in (204, 304) or self.status < 200:
+            self.length = 0
+
+
+_FRAMING = (b"connection", b"transfer-encoding", b"content-length")
 
 
 # --- The head -------------------------------------------------------------------------------------
-def _read_head(stream: BinaryIO) -> tuple[bytes, Fields]:
-    """The status line and the header fields of the first answer that is not an interim one."""
+def _read_head(stream: BinaryIO) -> tuple[int, int, str, Fields]:
+    """Version (10 or 11), status, reason and fields of the first answer that is not an interim
+    one."""
     for _ in range(MAX_INTERIM + 1):
-        status = stream.readline(MAX_HEADER_BYTES)
-        if not status:
+        line = stream.readline(MAX_HEADER_BYTES)
+        if not line:
             raise RemoteDisconnected("no answer")
-        if not status.startswith(b"HTTP/"):
-            raise BadStatusLine("not HTTP")
+        match = _STATUS.fullmatch(line)
+        if match is None:
+            raise BadStatusLine("not HTTP/1")
         fields = _read_fields(stream)
-        if not _INTERIM.match(status):
-            return status, fields
+        status = int(match[2])
+        if not 100 <= status < 200 or status == 101:
+            version = 10 if match[1] == b"0" else 11
+            return version, status, match[3].decode("latin-1").strip(), fields
     raise HTTPException(f"more than {MAX_INTERIM} interim answers")
 
 
@@ -81,36 +112,18 @@ def _read_fields(stream: BinaryIO) -> Fields:
             fields[-1] = name, b"%b %b" % (value, text.strip())
         elif match := _FIELD.fullmatch(text):
             fields.append((match[1], match[2].strip()))
+        if len(fields) > MAX_FIELDS:
+            raise HTTPException(f"more than {MAX_FIELDS} header fields")
     return fields
 
 
-def _clear_head(status: bytes, fields: Fields) -> bytes:
-    """The head again, with one unmistakable statement of where the body ends (RFC 9112, 6.3)."""
-    framing: dict[bytes, list[bytes]] = {name: [] for name in _FRAMING}
-    lines = [status.rstrip()]
-    for name, value in fields:
-        if (tokens := framing.get(name.lower())) is None:
-            lines.append(b"%b: %b" % (name, value))
-        else:
-            tokens += filter(None, map(bytes.strip, value.lower().split(b",")))
-    connection, codings, lengths = framing.values()
-    if codings and (lengths or status.startswith(b"HTTP/1.0")):
-        connection = [b"close"]  # one of the two is wrong
-    if connection:
-        lines.append(b"Connection: " + b", ".join(connection))
-    return b"\r\n".join([*lines, *_framing(codings, lengths), b"", b""])
-
-
-def _framing(codings: list[bytes], lengths: list[bytes]) -> list[bytes]:
-    if set(codings) - {b"identity", b"chunked"}:
-        raise HTTPException("a transfer coding that was not asked for")
-    if b"chunked" in codings:
-        return [b"Transfer-Encoding: chunked"]
-    if not all(map(bytes.isdigit, lengths)):
-        return []  # as browsers do: until the connection ends
+def _length(lengths: list[bytes]) -> int | None:
+    """None for no length, and for no number: then the body ends with the connection."""
+    if not lengths or not all(map(bytes.isdigit, lengths)):
+        return None
     if len({length.lstrip(b"0") for length in lengths}) > 1:
         raise HTTPException("lengths that contradict each other")
-    return [b"Content-Length: " + length[-18:] for length in lengths[:1]]
+    return int(lengths[0][-18:])
 
 
 # --- The body -------------------------------------------------------------------------------------
