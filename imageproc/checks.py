@@ -68,7 +68,7 @@ def _secret_key() -> Iterator[CheckMessage]:
 def _hosts() -> Iterator[CheckMessage]:
     if not settings.DEBUG and {"*", ""} & set(settings.ALLOWED_HOSTS):
         yield Error(
-            "ALLOWED_HOSTS takes any host: links and redirects could be made to lead elsewhere.",
+            "ALLOWED_HOSTS accepts any host: others could make links and redirects lead elsewhere.",
             hint="Name the hosts under which the service is reached.",
             id="imageproc.E004",
         )
@@ -82,12 +82,12 @@ def _https() -> Iterator[CheckMessage]:
             "HTTPS is on, but no proxy that ends TLS is declared: every call would be redirected "
             "without end.",
             hint="Set NUM_PROXIES to the number of proxies before the service; or HTTPS=false "
-            "where clients really speak plain HTTP.",
+            "if clients really use plain HTTP.",
             id="imageproc.E005",
         )
     if not settings.HTTPS or settings.PUBLIC_URL.startswith("http:"):
         yield Doubt(
-            "Clients speak plain HTTP: keys, passwords and files can be read on the way.",
+            "Clients use plain HTTP: others on the network can read keys, passwords and files.",
             hint="Put a proxy with TLS before the service and set NUM_PROXIES, HTTPS=true and "
             "PUBLIC_URL=https://….",
             id="imageproc.W001",
@@ -146,7 +146,7 @@ def _outbound() -> Iterator[CheckMessage]:
             yield from _metadata(text, network.num_addresses == 1)
     for port in settings.OUTBOUND_ALLOW_PORTS:
         if not 0 < port < 65536:
-            yield Error(f"OUTBOUND_ALLOW_PORTS: {port} is no port.", id="imageproc.E012")
+            yield Error(f"OUTBOUND_ALLOW_PORTS: {port} is not a port.", id="imageproc.E012")
 
 
 def _metadata(text: str, alone: bool) -> Iterator[CheckMessage]:
@@ -154,8 +154,8 @@ def _metadata(text: str, alone: bool) -> Iterator[CheckMessage]:
     and then any upload can read the machine's credentials."""
     if alone and not settings.DEBUG:
         yield Error(
-            f"OUTBOUND_ALLOW_CIDRS opens {text}, where clouds hand out credentials.",
-            hint="Take it out.",
+            f"OUTBOUND_ALLOW_CIDRS opens {text}, the address where clouds give out credentials.",
+            hint="Remove it.",
             id="imageproc.E013",
         )
     elif not alone:

@@ -33,8 +33,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     points = fleet.series(hours=HOURS, minutes=STEP_MINUTES)
     context |= {
         "figures": _figures(hour),
-        "reasons": _table(["Reason", "Images", "Share of all"], _reasons(hour)),
-        "hosts": _table(["Host", "Failed images", "Mostly"], _hosts()),
+        "reasons": _table(["Reason", "Images", "Share"], _reasons(hour)),
+        "hosts": _table(["Host", "Failed images", "Main reason"], _hosts()),
         "switches": _switches() if request.user.has_perm(OPERATE) else [],
         "images_chart": _images_chart(points),
         "bytes_chart": _bytes_chart(points),
@@ -45,21 +45,24 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 def _figures(hour: fleet.Rate) -> list[dict[str, str]]:
     waiting, oldest = fleet.queue_depth(), fleet.oldest_wait()
-    minute, alive, owed = fleet.rate(minutes=5), fleet.workers(), fleet.deliveries()
+    minute, alive, sending = fleet.rate(minutes=5), fleet.workers(), fleet.deliveries()
+    not_tried = sending["owed"] - sending["retrying"]
     failed = list_of(ProductImage, state="FAILED")
     return [
         _figure("Images waiting", f"{sum(waiting.values()):,}", _parts(waiting)),
-        _figure("Oldest waiting image", _span(max(oldest.values())), "of those that are due"),
-        _figure("Images a second", f"{minute.per_second:.1f}", "over the last 5 minutes"),
+        _figure("Oldest waiting image", _span(max(oldest.values())), "of the images that are due"),
+        _figure("Images per second", f"{minute.per_second:.1f}", "over the last 5 minutes"),
         _figure("Errors", f"{hour.error_ratio:.1%}", f"{hour.failed:,} in the last hour", failed),
-        _figure("Workers alive", str(alive["images"]), f"and {alive['control']} for control tasks"),
         _figure(
-            "Webhooks given up",
-            str(owed["failed"]),
-            f"in the last day; {owed['owed']} owed, {owed['retrying']} of them tried before",
+            "Workers alive", str(alive["images"]), f"plus {alive['control']} for control tasks"
+        ),
+        _figure(
+            "Failed webhooks",
+            str(sending["failed"]),
+            f"in the last day; {not_tried} waiting, {sending['retrying']} retrying",
             list_of(WebhookDelivery, status__exact="FAILED"),
         ),
-        _figure("Stored", size(fleet.storage_bytes()), "renditions of every request"),
+        _figure("Stored", size(fleet.storage_bytes()), "images of all requests"),
     ]
 
 
@@ -102,8 +105,8 @@ def _images_chart(points: list[fleet.Point]) -> str:
     seconds = STEP_MINUTES * 60
     return _chart(
         points,
-        ("Done a second", GREEN, [p.completed / seconds for p in points]),
-        ("Failed a second", RED, [p.failed / seconds for p in points]),
+        ("Done per second", GREEN, [p.completed / seconds for p in points]),
+        ("Failed per second", RED, [p.failed / seconds for p in points]),
     )
 
 

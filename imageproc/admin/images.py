@@ -19,19 +19,19 @@ from imageproc.requests import operations, report
 PICTURE = '<img src="{}" alt="{}" loading="lazy" class="max-h-80 rounded-default">'
 LINK = (
     '<a class="text-primary-600 dark:text-primary-500" href="{}" rel="noreferrer"'
-    ' target="_blank">Open it at its host</a>'
+    ' target="_blank">Open the source image</a>'
 )
 RETRY = Operation(
     name="retry_failed",
     title="Retry failed images",
-    question="Those that failed are processed again, with all attempts ahead of them.",
+    question="The failed images are processed again, with a full set of attempts.",
     button="Retry",
     apply=lambda image, _: operations.retry(image.request_id, image_ids=[image.pk]),
 )
 RERUN = Operation(
     name="rerun",
     title="Process again",
-    question="It is downloaded, compressed and stored again. The log of its attempts stays.",
+    question="The image is downloaded, compressed and stored again. Its attempt log is kept.",
     button="Process again",
     icon="refresh",
     fits=lambda image: image.status in (ImageStatus.FAILED, ImageStatus.COMPLETED),
@@ -99,7 +99,7 @@ class ImageAdmin(OperatorAdmin):
         "request_id": ProcessingRequest,
         "product_id": Product,
     }
-    search_help_text = "The id of the image, of its product or of its request"
+    search_help_text = "Id of the image, its product or its request"
     raw_id_fields = ("product", "request")
     most_at_once = 1000
     actions = (on_list(RETRY),)
@@ -108,7 +108,7 @@ class ImageAdmin(OperatorAdmin):
     fieldsets = (
         (None, {"fields": ("id", "product", "request", "position", "state", "input_url")}),
         ("Before and after", {"fields": ("before", "after", "sizes", "pixels")}),
-        ("Attempts", {"fields": ("attempts", "lost_count", "error", "log", "next_attempt_at")}),
+        ("Attempts", {"fields": ("attempts", "worker_losses", "error", "log", "next_attempt_at")}),
         ("Storage", {"fields": ("original_key", "output_key", "source_sha256", "output_sha256")}),
         ("Times", {"fields": ("times", "finished_at", "lease_id", "lease_until")}),
     )
@@ -161,7 +161,12 @@ class ImageAdmin(OperatorAdmin):
             return "–"
         return format_html(PICTURE, report.image_url("", image.id, image.output_key), "The result")
 
-    @display(description="Last fault")
+    @display(description="Worker losses")
+    def worker_losses(self, image: ProductImage) -> int:
+        """How often the worker that had the image died."""
+        return image.lost_count
+
+    @display(description="Last error")
     def error(self, image: ProductImage) -> str:
         return f"{image.error_code}: {image.error_message}" if image.error_code else "–"
 

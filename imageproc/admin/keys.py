@@ -19,7 +19,7 @@ from imageproc.models.apikey import SCOPES
 REVOKE = Operation(
     name="revoke",
     title="Revoke",
-    question="Whoever uses the key is refused from now on. This cannot be undone.",
+    question="Programs that use this key lose access at once. This cannot be undone.",
     button="Revoke",
     icon="key_off",
     danger=True,
@@ -46,7 +46,7 @@ class KeyAdmin(OperatorAdmin):
     list_select_related = ("owner",)
     linked_by = frozenset({"owner__id__exact"})
     search_fields = ("name",)
-    search_help_text = "The name of the key, its first letters, or the user's name"
+    search_help_text = "Key name, key prefix, or user name"
     raw_id_fields = ("owner",)
     form = IssueForm
     actions = (on_list(REVOKE),)
@@ -71,7 +71,7 @@ class KeyAdmin(OperatorAdmin):
             expires_at=told["expires_at"],
         )
         obj.__dict__.update(issued.__dict__)
-        messages.warning(request, f"The key is {secret} – copy it now, it is not shown again.")
+        messages.warning(request, f"Your key is {secret} – copy it now, it is not shown again.")
 
     def find_text(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         by_name = queryset.filter(name__icontains=term)
@@ -81,13 +81,13 @@ class KeyAdmin(OperatorAdmin):
             | queryset.filter(owner__username=term)
         )
 
-    @display(description="Scopes")
+    @display(description="Permissions")
     def may(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
 
-    @display(description="State", label={"in use": "success", "revoked": "danger"})
+    @display(description="State", label={"active": "success", "revoked": "danger"})
     def state(self, key: ApiKey) -> str:
-        return "revoked" if key.revoked_at else "in use"
+        return "revoked" if key.revoked_at else "active"
 
     @display(description="Last used")
     def used(self, key: ApiKey) -> str:

@@ -55,9 +55,11 @@ class Operation:
             if count:
                 _log(request, one, f"{self.title}: {count}{_said(answers)}")
         if moved:
-            messages.success(request, f"{self.title}: done for {moved} ({rows} moved).")
+            messages.success(request, f"{self.title}: {moved} done ({rows} rows changed).")
         if skipped:
-            messages.warning(request, f"{self.title}: {skipped} left as they were.")
+            messages.warning(
+                request, f"{self.title}: {skipped} skipped, their state does not allow it."
+            )
 
 
 class AskForm(forms.Form):
@@ -99,7 +101,7 @@ def on_list(operation: Operation) -> Any:
         objects = list(chosen[: admin.most_at_once + 1])
         if len(objects) > admin.most_at_once:
             objects.pop()
-            messages.info(request, f"Only the first {admin.most_at_once} are taken at once.")
+            messages.info(request, f"Only the first {admin.most_at_once} are processed at a time.")
         return ask_then_do(admin, request, operation, objects, request.get_full_path())
 
     run.__name__ = f"{operation.name}_chosen"

@@ -52,7 +52,7 @@ class PriorityForm(AskForm):
 RETRY = Operation(
     name="retry_failed",
     title="Retry failed images",
-    question="The failed images are processed again, with all attempts ahead of them.",
+    question="The failed images are processed again, with a full set of attempts.",
     button="Retry",
     icon="refresh",
     form=RetryForm,
@@ -64,7 +64,7 @@ RETRY = Operation(
 PRIORITISE = Operation(
     name="set_priority",
     title="Change priority",
-    question="High is served four times as often as low, for the images still to be claimed.",
+    question="High priority gets four times the share of low, for images that have not started.",
     button="Change",
     icon="low_priority",
     form=PriorityForm,
@@ -74,7 +74,7 @@ PRIORITISE = Operation(
 CANCEL = Operation(
     name="cancel",
     title="Cancel",
-    question="Nothing more of it is processed. What is done stays. This cannot be undone.",
+    question="No more images are processed. Finished images are kept. This cannot be undone.",
     button="Cancel the request",
     icon="cancel",
     danger=True,
@@ -84,8 +84,8 @@ CANCEL = Operation(
 REMOVE = Operation(
     name="remove",
     title="Remove",
-    question="Its rows and every file of it on the storage are deleted. This cannot be undone.",
-    button="Remove for good",
+    question="The request, its images and all of its files are deleted. This cannot be undone.",
+    button="Remove permanently",
     icon="delete",
     danger=True,
     apply=lambda request, _: operations.remove(request.pk),
@@ -100,7 +100,7 @@ class RequestAdmin(OperatorAdmin):
     linked_by = frozenset({"status__exact", "priority__exact", "owner__id__exact"})
     search_fields = ("id",)
     search_ids: ClassVar = {"id": ProcessingRequest}
-    search_help_text = "The request's id, a user name, or a part of the file name"
+    search_help_text = "Request id, user name, or part of the file name"
     actions = (on_list(RETRY), on_list(PRIORITISE), on_list(CANCEL), on_list(REMOVE))
     actions_detail = ("retry_failed", "set_priority", "cancel", "remove")
     retry_failed = on_page(RETRY)
@@ -153,7 +153,7 @@ class RequestAdmin(OperatorAdmin):
     def saved(self, request: ProcessingRequest) -> str:
         return f"{size(request.bytes_in)} → {size(request.bytes_out)}" if request.bytes_in else "–"
 
-    @display(description="Arrived")
+    @display(description="Uploaded")
     def arrived(self, request: ProcessingRequest) -> str:
         return ago(request.created_at)
 
@@ -188,7 +188,7 @@ class ProductAdmin(OperatorAdmin):
     linked_by = frozenset({"request__id__exact"})
     search_fields = ("id",)
     search_ids: ClassVar = {"id": Product, "request_id": ProcessingRequest}
-    search_help_text = "The id of the product or of its request"
+    search_help_text = "Id of the product or its request"
     raw_id_fields = ("request",)
     fields = ("id", "request", "row_number", "serial_number", "product_name", "images")
 
@@ -205,7 +205,7 @@ class ProductAdmin(OperatorAdmin):
 
     @display(description="Images")
     def images(self, product: Product) -> str:
-        return _link(list_of(ProductImage, product__id__exact=product.pk), "Its images")
+        return _link(list_of(ProductImage, product__id__exact=product.pk), "Images of this product")
 
 
 def _counted(requests: Any, column: str) -> list[tuple[str, str]]:

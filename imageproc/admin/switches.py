@@ -15,8 +15,8 @@ from imageproc.models import ClusterHeartbeat, Switch
 from imageproc.requests import operations
 
 EFFECT = {
-    Switch.INTAKE: "New uploads are answered with 503 while it is paused.",
-    Switch.WORKERS: "No image is claimed while it is paused; what is in hand is finished.",
+    Switch.INTAKE: "While paused, new uploads are answered with 503.",
+    Switch.WORKERS: "While paused, workers finish the images that they have and start no others.",
 }
 PAUSE = Operation(
     name="pause",
@@ -31,7 +31,7 @@ PAUSE = Operation(
 RESUME = Operation(
     name="resume",
     title="Resume",
-    question="It goes on at once.",
+    question="Work resumes at once.",
     button="Resume",
     icon="play_arrow",
     fits=lambda switch: switch.paused,
@@ -85,12 +85,12 @@ class HeartbeatAdmin(OperatorAdmin):
         self.alive = set(ClusterHeartbeat.objects.alive().values_list("pk", flat=True))
         return ClusterHeartbeat.objects.order_by(*self.ordering)
 
-    @display(description="State", label={"alive": "success", "silent": "danger"})
+    @display(description="State", label={"alive": "success", "not responding": "danger"})
     def state(self, cluster: ClusterHeartbeat) -> str:
         if cluster.pk not in self.alive:
-            return "silent"
+            return "not responding"
         return "stopping" if cluster.stopping else "alive"
 
-    @display(description="Last beat")
+    @display(description="Last heartbeat")
     def beat(self, cluster: ClusterHeartbeat) -> str:
         return ago(cluster.beat_at)

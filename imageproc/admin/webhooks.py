@@ -26,7 +26,7 @@ from imageproc.requests import operations
 REDELIVER = Operation(
     name="redeliver",
     title="Deliver again",
-    question="The same message is sent at once, under the same id, with the schedule ahead of it.",
+    question="The same message is sent again at once, with the same id, and retried if it fails.",
     button="Deliver again",
     icon="send",
     fits=lambda delivery: delivery.status != DeliveryStatus.SENDING,
@@ -49,13 +49,13 @@ class AttemptInline(TabularInline):  # type: ignore[misc]
 
 @admin.register(WebhookDelivery)
 class DeliveryAdmin(OperatorAdmin):
-    list_display = ("event", "state", "receiver", "attempts", "file", "owed_since")
+    list_display = ("event", "state", "receiver", "attempts", "file", "queued")
     list_select_related = ("request",)
     list_filter = ("status",)
     linked_by = frozenset({"request__id__exact", "status__exact"})
     search_fields = ("id",)
     search_ids: ClassVar = {"id": WebhookDelivery, "request_id": ProcessingRequest}
-    search_help_text = "The id of the delivery or of its request"
+    search_help_text = "Id of the delivery or its request"
     raw_id_fields = ("request",)
     actions = (on_list(REDELIVER),)
     actions_detail = ("redeliver",)
@@ -90,6 +90,6 @@ class DeliveryAdmin(OperatorAdmin):
     def file(self, delivery: WebhookDelivery) -> str:
         return delivery.request.file_name
 
-    @display(description="Owed since")
-    def owed_since(self, delivery: WebhookDelivery) -> str:
+    @display(description="Queued")
+    def queued(self, delivery: WebhookDelivery) -> str:
         return ago(delivery.created_at)

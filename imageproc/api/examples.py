@@ -116,7 +116,7 @@ ACCEPTED = OpenApiExample("Accepted", _accepted, response_only=True, status_code
 REHEARSAL = OpenApiExample("Dry run", _rehearsal, response_only=True, status_codes=["200"])
 STATUS = OpenApiExample("Completed", _status, response_only=True, status_codes=["200"])
 CSV_INVALID = OpenApiExample(
-    "A line to correct",
+    "A line with an error",
     _invalid,
     response_only=True,
     status_codes=["400"],

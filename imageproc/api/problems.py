@@ -70,9 +70,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
             return _refused(error)
         case exceptions.ValidationError():
             errors = list(_field_errors(error.detail))
-            return problem(
-                400, "invalid_fields", "Some fields have values we cannot use.", errors=errors
-            )
+            return problem(400, "invalid_fields", "Some fields have invalid values.", errors=errors)
         case exceptions.APIException():
             return problem(
                 error.status_code, _code(error), str(error.detail), headers=_headers(error)
@@ -99,13 +97,13 @@ _UNEXPECTED = (500, "internal_error", "Something went wrong on our side.")
 # In the order in which they are tried: the form's limits are suspicious operations, too.
 _MEANINGS: dict[Any, tuple[int, str, str]] = {
     DATABASE_OUTAGES: (
-        *(503, "database_unavailable", "The database does not answer. Try again in a moment."),
+        *(503, "database_unavailable", "The database is not responding. Try again in a moment."),
     ),
-    StoreError: (503, "storage_failed", "The storage does not answer. Try again in a moment."),
+    StoreError: (503, "storage_failed", "The storage is not responding. Try again in a moment."),
     (Http404, FileNotFoundError): (404, "not_found", "There is nothing at this address."),
-    PermissionDenied: (403, "permission_denied", "You may not do this."),
+    PermissionDenied: (403, "permission_denied", "You do not have permission to do this."),
     (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent): (
-        *(413, "form_too_large", "The form has too many or too long fields."),
+        *(413, "form_too_large", "The form has too many fields, or a field is too long."),
     ),
     UnreadablePostError: (408, "body_incomplete", "The rest of the body did not arrive."),
     (SuspiciousOperation, MultiPartParserError): (

@@ -16,7 +16,7 @@ class UploadSerializer(serializers.Serializer[Options]):
     """The options of an upload; form fields, or the query where the CSV is the body."""
 
     webhookUrl = serializers.URLField(  # noqa: N815
-        max_length=2048, default="", help_text="Told when the request has ended."
+        max_length=2048, default="", help_text="Receives a message when the request has ended."
     )
     priority = serializers.ChoiceField(choices=Priority.choices, default=Priority.NORMAL.value)
     preset = serializers.ChoiceField(
@@ -31,13 +31,13 @@ class UploadSerializer(serializers.Serializer[Options]):
     background = serializers.RegexField(
         r"^#[0-9a-fA-F]{6}\Z",
         required=False,
-        help_text="Shows through transparency where the format has none.",
+        help_text="Replaces transparency where the format has none.",
     )
     storeOriginals = serializers.BooleanField(  # noqa: N815
-        default=False, help_text="Keep the input images on the storage, too."
+        default=False, help_text="Also keep the original images."
     )
     dryRun = serializers.BooleanField(  # noqa: N815
-        default=False, help_text="Answer what would happen and store nothing."
+        default=False, help_text="Check the file and store nothing."
     )
 
     def options(self) -> Options:
@@ -58,11 +58,11 @@ class UploadSerializer(serializers.Serializer[Options]):
 class UploadFormSerializer(UploadSerializer):
     """The multipart form: the file and the options."""
 
-    file = serializers.FileField(help_text='The CSV; "csv" is taken as well.')
+    file = serializers.FileField(help_text='The CSV. The name "csv" works too.')
 
 
 class PageSerializer(serializers.Serializer[Any]):
-    """``cursor``: the nextCursor of the page before; without it, the first page."""
+    """``cursor``: the nextCursor of the previous page; without it, the first page."""
 
     cursor = serializers.IntegerField(min_value=0, max_value=2**31 - 1, default=0)
     limit = serializers.IntegerField(
@@ -74,7 +74,7 @@ class PageSerializer(serializers.Serializer[Any]):
 
 
 class ListSerializer(serializers.Serializer[Any]):
-    """``cursor``: the nextCursor of the page before; without it, the newest."""
+    """``cursor``: the nextCursor of the previous page; without it, the newest."""
 
     cursor = serializers.UUIDField(default=None)
     limit = serializers.IntegerField(
@@ -93,7 +93,7 @@ class RetrySerializer(serializers.Serializer[Any]):
     imageIds = serializers.ListField(  # noqa: N815
         child=serializers.UUIDField(), max_length=1000, default=None
     )
-    code = serializers.CharField(max_length=40, default=None, help_text="A reason of errors[].")
+    code = serializers.CharField(max_length=40, default=None, help_text="A code from errors[].")
     host = serializers.CharField(max_length=255, default=None)
 
     def filters(self) -> dict[str, Any]:

@@ -27,11 +27,11 @@ class Accepted(TypedDict):
 
 
 class LineError(TypedDict):
-    """One thing to correct in the CSV."""
+    """An error in the CSV."""
 
-    line: Annotated[int, "The physical line of the file, from 1."]
+    line: Annotated[int, "The line in the file, from 1."]
     column: Annotated[str, 'The header\'s own name, or "".']
-    value: Annotated[str, "What stood there, at most 200 characters."]
+    value: Annotated[str, "The value found there, at most 200 characters."]
     code: str
     message: str
 
@@ -42,7 +42,7 @@ class HostCount(TypedDict):
 
 
 class Rehearsal(TypedDict):
-    """What an upload would do; nothing was stored."""
+    """What an upload would do; nothing is stored."""
 
     dryRun: Literal[True]
     valid: bool
@@ -50,7 +50,7 @@ class Rehearsal(TypedDict):
     totalImages: int
     hosts: Annotated[list[HostCount], "Where the images would come from, the most images first."]
     otherHostsImages: Annotated[int, "Images on hosts that are not listed."]
-    duplicateUrls: Annotated[int, "URLs that stood before in the file."]
+    duplicateUrls: Annotated[int, "URLs that occur earlier in the file."]
     errors: Annotated[list[LineError], "The first errors."]
     errorCount: int
 
@@ -58,11 +58,11 @@ class Rehearsal(TypedDict):
 class Failure(TypedDict):
     code: Annotated[str, "Stable; for programs."]
     message: str
-    remedy: Annotated[str, 'What can be done about it, or "".']
+    remedy: Annotated[str, 'What you can do about it, or "".']
 
 
 class Reason(Failure):
-    """Images that failed alike."""
+    """Images that failed for the same reason."""
 
     images: int
 
@@ -74,7 +74,7 @@ class Image(TypedDict):
     status: RequestState
     inputUrl: str
     outputUrl: str | None
-    originalUrl: Annotated[str | None, "The stored input, where storeOriginals was asked for."]
+    originalUrl: Annotated[str | None, "The stored original, if storeOriginals was set."]
     attempts: int
     inputSize: int | None
     outputSize: int | None
@@ -100,10 +100,10 @@ class Product(TypedDict):
 class Attempt(TypedDict):
     number: int
     startedAt: datetime
-    statusCode: Annotated[int | None, "null: no answer came."]
+    statusCode: Annotated[int | None, "null if there was no response."]
     milliseconds: int | None
-    error: Annotated[str | None, "Why no answer came."]
-    answer: Annotated[str, "The first 1,000 characters of the receiver's answer."]
+    error: Annotated[str | None, "Why there was no response."]
+    answer: Annotated[str, "The first 1,000 characters of the receiver's response."]
 
 
 class Delivery(TypedDict):
@@ -114,7 +114,7 @@ class Delivery(TypedDict):
     event: Literal["request.completed", "request.failed", "request.cancelled"]
     status: DeliveryState
     createdAt: datetime
-    nextAttemptAt: Annotated[datetime | None, "null when no attempt is ahead."]
+    nextAttemptAt: Annotated[datetime | None, "null if no attempt is planned."]
     attempts: list[Attempt]
 
 
@@ -170,12 +170,12 @@ class Retried(Summary):
 
 
 class Secret(TypedDict):
-    """What webhooks are signed with (Standard Webhooks 1.0)."""
+    """The secret that signs webhooks (Standard Webhooks 1.0)."""
 
     secret: str
     createdAt: datetime
     previousExpiresAt: Annotated[
-        datetime | None, "Until then the secret before this one signs as well."
+        datetime | None, "Until then, messages are also signed with the previous secret."
     ]
 
 
@@ -186,7 +186,7 @@ class FieldError(TypedDict):
 
 
 class Problem(TypedDict, total=False):
-    """RFC 9457. ``errors`` names fields or lines; ``errorCount`` counts those not listed too."""
+    """RFC 9457. ``errors`` lists fields or lines; ``errorCount`` counts the unlisted ones too."""
 
     type: str
     title: str

@@ -27,7 +27,7 @@ from imageproc.workers import queue
 
 READ_BYTES = 1 << 16
 RETRY_SECONDS = 30
-SLOW = "Storing the file took so long that it was given up. Upload it again."
+SLOW = "Storing the file took too long. Upload it again."
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 
 
@@ -187,12 +187,12 @@ def _check_quota(owner_id: int, images: int) -> None:
     requests, pending = ProcessingRequest.objects.in_hand(owner_id)
     most = settings.MAX_PENDING_IMAGES
     if 0 < settings.MAX_OPEN_REQUESTS <= requests:
-        said = f"{requests} requests of yours are still open; no more than that at a time."
+        said = f"You have {requests} open requests, which is the limit."
     elif most and pending and pending + images > most:
-        said = f"{pending:,} images of yours are still waiting; the limit is {most:,}."
+        said = f"You have {pending:,} images waiting; the limit is {most:,}."
     else:
         return
-    said = f"{said} Try again when some are done."
+    said = f"{said} Try again when some have finished."
     raise Refused(429, "quota_exceeded", said, retry_after=RETRY_SECONDS)
 
 

@@ -45,7 +45,7 @@ class UploadForm(forms.Form):
         max_length=2048,
         required=False,
         assume_scheme="https",
-        help_text="We call this address when the request ends.",
+        help_text="We send a message to this address when the request ends.",
     )
     store_originals = forms.BooleanField(
         label="Keep the originals, to compare before and after", required=False
@@ -89,7 +89,7 @@ class SearchForm(forms.Form):
     )
     state = forms.ChoiceField(
         choices=[
-            ("", "Every state"),
+            ("", "All states"),
             (RequestStatus.PENDING, "Waiting"),
             (RequestStatus.PROCESSING, "Running"),
             (RequestStatus.COMPLETED, "Done"),
@@ -122,11 +122,11 @@ class KeyForm(forms.Form):
         max_length=100, widget=forms.TextInput(attrs={"placeholder": "Nightly import"})
     )
     scopes = forms.MultipleChoiceField(
-        label="It may",
+        label="Permissions",
         choices=[
-            ("upload", "upload catalogues"),
-            ("read", "read progress and results"),
-            ("operate", "retry, cancel and delete"),
+            ("upload", "Upload catalogues"),
+            ("read", "Read progress and results"),
+            ("operate", "Retry, cancel and delete"),
         ],
         initial=list(SCOPES),
         widget=forms.CheckboxSelectMultiple,
@@ -138,6 +138,5 @@ class SignInForm(AuthenticationForm):
 
     error_messages = {  # noqa: RUF012 -- Django's own declaration is not a ClassVar
         **AuthenticationForm.error_messages,
-        "invalid_login": "This user name and password do not match. Both distinguish upper and "
-        "lower case.",
+        "invalid_login": "Wrong user name or password. Both are case-sensitive.",
     }

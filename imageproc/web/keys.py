@@ -36,7 +36,7 @@ def revoke(request: WebRequest, owner_id: int, key_id: int) -> HttpResponseBase:
         name = "web/parts/revoke.html" if request.htmx else "web/revoke.html"
         return render(request, name, {"key": key})
     ApiKey.objects.filter(owner_id=owner_id).revoke(key.id)
-    messages.success(request, f"The key “{key.name}” no longer opens anything.")
+    messages.success(request, f"The key “{key.name}” is revoked.")
     return redirect("web:keys")
 
 

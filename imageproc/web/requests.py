@@ -124,9 +124,9 @@ def cancel(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponse
     if request.method == "GET":
         return render(request, _page_or_dialog(request, "cancel"), {"request_row": found})
     if operations.cancel(found.id):
-        messages.success(request, "Cancelled. What was done so far is kept.")
+        messages.success(request, "Cancelled. Finished images are kept.")
     else:
-        messages.info(request, "It had ended before it could be cancelled.")
+        messages.info(request, "The request had already ended.")
     return redirect("web:request", found.id)
 
 
@@ -151,10 +151,9 @@ def retry(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseB
     chosen = {name: value for name, value in form.cleaned_data.items() if value}
     images = operations.retry(found.id, **chosen)
     if images:
-        noun = "image is" if images == 1 else "images are"
-        messages.success(request, f"{images:,} {noun} being tried again.")
+        messages.success(request, f"Retrying {images:,} image{'' if images == 1 else 's'}.")
     else:
-        messages.info(request, "There was nothing to try again.")
+        messages.info(request, "There was nothing to retry.")
     return redirect("web:request", found.id)
 
 

@@ -54,12 +54,12 @@ function say(words) {
   trouble.textContent = words;
   trouble.hidden = !words;
 }
-document.addEventListener("htmx:sendError", () => say("The service does not answer. Trying again."));
+document.addEventListener("htmx:sendError", () => say("We can’t reach the service. Trying again."));
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
-  if (status === 403) say("This page has expired. Load it again.");
-  else if (status === 404) say("This is no longer there. Load the page again.");
+  if (status === 403) say("This page has expired. Reload it.");
+  else if (status === 404) say("This no longer exists. Reload the page.");
   else if (status === 413) say("The file is larger than this service accepts.");
-  else say("The service could not do that. Try it again in a moment.");
+  else say("That didn’t work. Try again in a moment.");
 });
 document.addEventListener("htmx:afterOnLoad", () => say(""));

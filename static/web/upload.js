@@ -34,7 +34,7 @@ input.addEventListener("change", () => {
   drop.classList.toggle("full", Boolean(file));
   if (!file) return;
   chosen.textContent = file.name;
-  drop.querySelector("strong").textContent = "Choose another";
+  drop.querySelector("strong").textContent = "Choose another file";
 });
 
 // Choosing the same file again, corrected meanwhile, must be a change too.
@@ -43,7 +43,7 @@ input.addEventListener("click", () => { input.value = ""; });
 let timer;
 form.addEventListener("htmx:beforeSend", () => {
   bar.value = 0;
-  words.textContent = "Sending…";
+  words.textContent = "Uploading…";
   clearTimeout(timer);
   timer = setTimeout(() => { sending.hidden = false; }, 250); // a small file is there before that
 });
@@ -51,7 +51,7 @@ form.addEventListener("htmx:xhr:progress", ({ detail }) => {
   if (!detail.lengthComputable || detail.total < 10_000) return; // the answer, not the file
   bar.value = (100 * detail.loaded) / detail.total;
   if (detail.loaded < detail.total) {
-    words.textContent = `Sending, ${Math.floor(bar.value)} %`;
+    words.textContent = `Uploading, ${Math.floor(bar.value)} %`;
   } else {
     bar.removeAttribute("value");
     words.textContent = "Checking every line…";

@@ -139,8 +139,8 @@ class TestPages:
         figures = {f["title"]: (f["value"], f["note"]) for f in page.context["figures"]}
         assert figures["Images waiting"] == ("4", "4 high, 0 normal, 0 low")
         assert figures["Errors"] == ("66.7%", "2 in the last hour")
-        assert figures["Workers alive"] == ("7", "and 0 for control tasks")
-        assert figures["Webhooks given up"][0] == "1"
+        assert figures["Workers alive"] == ("7", "plus 0 for control tasks")
+        assert figures["Failed webhooks"][0] == "1"
         assert figures["Stored"][0] == "500\xa0bytes"
         assert page.context["hosts"]["rows"][0][:2] == ["shop.example", "2"]
         assert [row[1:] for row in page.context["reasons"]["rows"]] == [["1", "33.3%"]] * 2
@@ -318,7 +318,7 @@ class TestActions:
         request = build.request(1)
         press(operator, "processingrequest", request.pk, "retry_failed", confirmed="yes")
         page = operator.get(changelist("processingrequest"))
-        assert "1 left as they were" in page.content.decode()
+        assert "1 skipped" in page.content.decode()
         assert not LogEntry.objects.exists()
 
     @pytest.mark.parametrize("name", ["retry_failed", "set_priority", "cancel", "remove"])

@@ -84,7 +84,7 @@ class TestProcess:
         first.send_signal(signal.SIGTERM)
         _, said = first.communicate(timeout=90)
         assert first.returncode == 130, said
-        assert "goes on where this one was" in said
+        assert "Run the same command again to continue." in said
         for path in late:
             origin.serve(path, picture, content_type="image/jpeg")
         second = self.start(tmp_path, sheet, origin)

@@ -70,7 +70,7 @@ def test_list_and_revoke() -> None:
     assert secret not in out.getvalue()
     call_command("apikey", "revoke", str(ApiKey.objects.get().pk), stdout=StringIO())
     assert status_with(secret) == 401
-    with pytest.raises(CommandError, match="before"):
+    with pytest.raises(CommandError, match="already revoked"):
         call_command("apikey", "revoke", str(ApiKey.objects.get().pk))
     with pytest.raises(CommandError, match="past"):
         create("late", "--expires", "2001-01-01")

@@ -190,8 +190,8 @@ def test_the_list_turns_pages_and_searches(olga: Client) -> None:
     part = olga.get("/requests/?state=PROCESSING&q=autumn", headers=HTMX).content.decode()
     assert "autumn.csv" in part
     assert "<html" not in part
-    assert "No request matches" in olga.get("/requests/?q=winter").content.decode()
-    assert "No request matches" in olga.get("/requests/?state=FAILED").content.decode()
+    assert "No requests match" in olga.get("/requests/?q=winter").content.decode()
+    assert "No requests match" in olga.get("/requests/?state=FAILED").content.decode()
 
 
 # --- What it says and does ------------------------------------------------------------------------
@@ -242,7 +242,7 @@ def test_retry_takes_what_was_chosen(olga: Client, chosen: dict[str, str], left:
     failed("too_large", "a.example", 1, running)
     answer = olga.post(f"/requests/{running.id}/retry/", chosen, follow=True)
     assert running.images.filter(status=ImageStatus.FAILED).count() == left
-    assert f"{6 - left} images are being tried again." in answer.content.decode()
+    assert f"Retrying {6 - left} images." in answer.content.decode()
 
 
 def test_cancel_and_delete_ask_and_then_do(olga: Client) -> None:
@@ -259,7 +259,7 @@ def test_cancel_and_delete_ask_and_then_do(olga: Client) -> None:
 def test_a_dry_run_stores_nothing(olga: Client) -> None:
     file = SimpleUploadedFile("shoes.csv", CSV.format("https://shop.example/1.jpg").encode())
     html = olga.post("/inspect/", {"file": file}, headers=HTMX).content.decode()
-    assert "shoes.csv is in order" in html
+    assert "shoes.csv looks good" in html
     assert "<html" not in html
     assert not ProcessingRequest.objects.exists()
 
@@ -268,7 +268,7 @@ def test_without_scripts_an_upload_works_all_the_same(olga: Client) -> None:
     wrong = SimpleUploadedFile("shoes.csv", CSV.format("nonsense").encode())
     refused = olga.post("/", {"file": wrong})
     assert refused.status_code == 400
-    assert "1 thing to correct" in refused.content.decode()
+    assert "1 error to fix" in refused.content.decode()
     assert olga.post("/", {}).status_code == 400
     right = SimpleUploadedFile("shoes.csv", CSV.format("https://shop.example/1.jpg").encode())
     answer = olga.post("/", {"file": right, "format": "webp", "priority": "high"})
@@ -330,7 +330,7 @@ def test_what_is_not_there_looks_like_the_rest(
     settings.DEBUG = debug
     answer = olga.get("/nowhere/")
     assert answer.status_code == 404
-    assert "There is nothing here" in answer.content.decode()
+    assert "Page not found" in answer.content.decode()
     assert 'class="top"' in answer.content.decode()
 
 
@@ -342,7 +342,7 @@ def test_what_breaks_looks_like_the_rest(olga: Client, monkeypatch: pytest.Monke
     olga.raise_request_exception = False
     answer = olga.post(f"/requests/{build.request().id}/cancel/")
     assert answer.status_code == 500
-    assert "Something broke on our side" in answer.content.decode()
+    assert "Something went wrong on our side" in answer.content.decode()
     assert "secret detail" not in answer.content.decode()
 
 

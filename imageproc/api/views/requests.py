@@ -54,7 +54,7 @@ class ListView(APIView):
 class StatusView(APIView):
     """Progress, failures by reason, webhooks, and one page of products.
 
-    Ask again after `Retry-After` seconds, with `If-None-Match`: nothing new is a 304.
+    Ask again after `Retry-After` seconds, with `If-None-Match`: 304 means no change.
     """
 
     @extend_schema(
@@ -97,14 +97,14 @@ class RequestView(StatusView):
     def delete(self, request: Request, request_id: UUID) -> Response:
         """Remove a request with its CSVs and images; an open one is stopped first.
 
-        It is gone at once for everyone; its objects and rows follow in the background.
+        It disappears at once for everyone; its files and rows are deleted in the background.
         """
         operations.remove(own_request(request, request_id).id)
         return Response(status=http.HTTP_204_NO_CONTENT)
 
 
 class RetryView(APIView):
-    """Try failed images again: all of them, those of one reason or host, or chosen ones."""
+    """Retry failed images: all of them, those with one reason or host, or chosen ones."""
 
     scopes: ClassVar = {"POST": "operate"}
 
@@ -119,13 +119,13 @@ class RetryView(APIView):
         body.is_valid(raise_exception=True)
         retried = operations.retry(found.id, **body.filters())
         if not retried:
-            raise Conflict("nothing_to_retry", "No failed image can be tried again.")
+            raise Conflict("nothing_to_retry", "There are no failed images to retry.")
         answer: shapes.Retried = {**_summary(found), "retriedImages": retried}
         return Response(answer, status=http.HTTP_202_ACCEPTED)
 
 
 class CancelView(APIView):
-    """Stop a request. What is done stays; nothing more is started. Doing it twice is no error."""
+    """Stop a request. Finished images are kept. Repeating the call is no error."""
 
     scopes: ClassVar = {"POST": "operate"}
 
@@ -139,7 +139,7 @@ class CancelView(APIView):
         operations.cancel(found.id)
         answer = _summary(found)
         if answer["status"] != "CANCELLED":
-            raise Conflict("request_ended", "This request has ended already.")
+            raise Conflict("request_ended", "This request has already ended.")
         return Response(answer)
 
 

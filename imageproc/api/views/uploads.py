@@ -30,7 +30,7 @@ class UploadView(APIView):
 
     Send it as the form field `file` (or `csv`), or as the body itself with `Content-Type: text/csv`
     and the options in the query. 202: the file is stored whole, every line is valid, and the work
-    is queued. 400: nothing is stored; `errors` lists what to correct by line or field.
+    is queued. 400: nothing is stored; `errors` lists what to fix, by line or field.
     """
 
     parser_classes = UPLOAD_PARSERS
@@ -46,8 +46,8 @@ class UploadView(APIView):
             OpenApiParameter(
                 "Idempotency-Key",
                 location=OpenApiParameter.HEADER,
-                description="An upload repeated with the same key within 24 hours is answered like "
-                "the first and makes no second request.",
+                description="Repeating an upload with the same key within 24 hours returns the "
+                "first answer and creates no second request.",
             )
         ],
         responses={202: ref(shapes.Accepted), 200: ref(shapes.Rehearsal)}

@@ -20,7 +20,7 @@ from imageproc.requests import operations
 
 
 class SecretView(APIView):
-    """What your webhooks are signed with; made when first asked for."""
+    """The secret that signs your webhooks; created on first use."""
 
     scopes: ClassVar = {"GET": "operate"}
 
@@ -32,7 +32,7 @@ class SecretView(APIView):
 
 
 class RotateSecretView(APIView):
-    """A new secret. For 24 hours messages carry the signatures of both."""
+    """Create a new secret. For 24 hours, messages are signed with both."""
 
     scopes: ClassVar = {"POST": "operate"}
 
@@ -47,7 +47,7 @@ class RotateSecretView(APIView):
 
 
 class RedeliverView(APIView):
-    """Send a message again at once, with the id and the body it had."""
+    """Send a message again at once, with the same id and body."""
 
     scopes: ClassVar = {"POST": "operate"}
 

@@ -17,20 +17,22 @@ from imageproc.models.apikey import SCOPES
 
 
 class Command(BaseCommand):
-    help = "Make, list and revoke the keys of the API."
+    help = "Create, list and revoke API keys."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        create = actions.add_parser("create", help="make a key and print it, this once")
+        create = actions.add_parser("create", help="create a key and print it, only this once")
         create.add_argument("name", help="what it is for, such as shop-backend")
         create.add_argument(
-            "--owner", metavar="USERNAME", help='whose requests it sees; made if new ("local")'
+            "--owner",
+            metavar="USERNAME",
+            help="the user whose requests it can see; created if new (default: local)",
         )
         create.add_argument("--scope", action="append", choices=SCOPES, help="default: all")
         create.add_argument("--expires", type=_moment, metavar="DATE", help="2027-01-31")
         show = actions.add_parser("list", help="every key, without its secret")
         show.add_argument("--owner", metavar="USERNAME")
-        revoke = actions.add_parser("revoke", help="close a key at once")
+        revoke = actions.add_parser("revoke", help="revoke a key at once")
         revoke.add_argument("key", help="its id or prefix, as `list` shows them")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
@@ -50,14 +52,14 @@ class Command(BaseCommand):
         **_: Any,
     ) -> None:
         if expires is not None and expires <= timezone.now():
-            raise CommandError("--expires lies in the past.")
+            raise CommandError("--expires is in the past.")
         user = _owner(owner)
         key, secret = ApiKey.objects.issue(
             owner_id=user.pk, name=name[:100], scopes=tuple(scope or SCOPES), expires_at=expires
         )
         self.stderr.write(
             f"Key {key.pk} of {user.get_username()}, for {', '.join(key.scopes)}. "
-            "It is shown this once:"
+            "Copy it now, it is not shown again:"
         )
         self.stdout.write(secret)
 
@@ -76,10 +78,10 @@ class Command(BaseCommand):
         if key.isdecimal():
             found = list(ApiKey.objects.filter(pk=int(key)))
         if len(found) != 1:
-            raise CommandError(f"No single key is called {key}: give the id that `list` shows.")
+            raise CommandError(f"No single key matches {key}: use the id that `list` shows.")
         if not ApiKey.objects.revoke(found[0].pk):
-            raise CommandError("It was revoked before.")
-        self.stdout.write(f"{found[0]} no longer opens anything.")
+            raise CommandError("This key is already revoked.")
+        self.stdout.write(f"Revoked {found[0]}.")
 
 
 def _owner(name: str | None) -> Any:

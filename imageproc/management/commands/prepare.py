@@ -12,7 +12,7 @@ from imageproc.requests.report import StoreError
 
 
 class Command(BaseCommand):
-    help = "Migrate the database and make the storage's bucket where it is missing."
+    help = "Migrate the database and create the storage's bucket if it is missing."
 
     def handle(self, *args: Any, **options: Any) -> None:
         migrate(options["verbosity"])
@@ -20,4 +20,4 @@ class Command(BaseCommand):
             made = operations.prepare_storage()
         except StoreError as error:
             raise CommandError(f"The storage cannot be used: {error}") from error
-        self.stdout.write("The storage is new." if made else "The storage is there.")
+        self.stdout.write("The storage was created." if made else "The storage already exists.")

@@ -37,9 +37,9 @@ ALL_DONE, NONE_DONE, REFUSED, SOME_FAILED, STOPPED = 0, 1, 2, 3, 130
 
 class Command(BaseCommand):
     help = (
-        "Process a CSV and write the output CSV and the images into a folder. Stopped, "
-        "the same command goes on where it was. Exit codes: 0 every image is done, 1 none, "
-        "2 the file was refused, 3 some images failed, 130 stopped."
+        "Process a CSV and write the output CSV and the images into a folder. If it is "
+        "stopped, run the same command again to continue. Exit codes: 0 all images done, 1 none "
+        "done, 2 file refused, 3 some images failed, 130 stopped."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -62,7 +62,7 @@ class Command(BaseCommand):
                     self._watch(request)
             self._save(request, out)
         except KeyboardInterrupt:
-            self.console.print("Stopped. The same command goes on where this one was.")
+            self.console.print("Stopped. Run the same command again to continue.")
             sys.exit(STOPPED)
         sys.exit(self._tell(request, out))
 

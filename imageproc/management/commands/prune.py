@@ -27,11 +27,11 @@ def span(text: str) -> timedelta:
 
 
 class Command(BaseCommand):
-    help = "Remove requests that ended so long ago, with their rows and their files."
+    help = "Remove requests that ended longer ago than the given time, with their rows and files."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--older-than", type=span, required=True, metavar="90d")
-        parser.add_argument("--dry-run", action="store_true", help="only tell how many")
+        parser.add_argument("--dry-run", action="store_true", help="only show how many")
 
     def handle(self, *args: Any, older_than: timedelta, dry_run: bool, **options: Any) -> None:
         old = ProcessingRequest.objects.kept().filter(

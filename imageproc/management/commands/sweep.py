@@ -8,7 +8,7 @@ from imageproc.images import sweep
 
 
 class Command(BaseCommand):
-    help = "Return expired leases, put back lost tasks, remove what killed writes left behind."
+    help = "Return expired leases, restore lost tasks, delete files of interrupted writes."
 
     def handle(self, *args: Any, **options: Any) -> None:
         for name, count in {**sweep.sweep(), "leftovers": sweep.remove_leftovers()}.items():

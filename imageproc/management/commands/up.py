@@ -86,7 +86,7 @@ def _listen(host: str, port: int) -> socket.socket:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise CommandError(
             f"Cannot listen on {_join(host, port)}: {reason}. Is it running already? "
-            "Stop it, or give another HOST:PORT.",
+            "Stop it, or use another HOST:PORT.",
             returncode=2,
         ) from error
 

@@ -41,8 +41,8 @@ def test_sign_in_keys_and_sign_out(
     expect(page.locator("h1")).to_have_text("Keys")
 
     page.get_by_label("Name").fill("Nightly import")
-    page.get_by_label("retry, cancel and delete").uncheck()
-    page.get_by_role("button", name="Make the key").click()
+    page.get_by_label("Retry, cancel and delete").uncheck()
+    page.get_by_role("button", name="Create key").click()
     secret = page.locator("#secret").inner_text()
     row = page.locator(".keys tbody tr").filter(has_text=secret[:12])
     expect(row).to_contain_text("never")
@@ -54,7 +54,7 @@ def test_sign_in_keys_and_sign_out(
     assert secret not in page.content()  # shown once
     expect(row.locator("time")).to_be_visible()  # used
     row.get_by_role("link", name="Revoke Nightly import").click()
-    page.locator("dialog").get_by_role("button", name="Revoke it").click()
+    page.locator("dialog").get_by_role("button", name="Revoke").click()
     expect(row).to_have_count(0)
     refused = requests.get(f"{service.address}/api/requests", headers=bearer, timeout=10)
     assert refused.status_code == 401

@@ -31,7 +31,7 @@ def test_a_chosen_file_is_checked_started_and_followed_to_its_end(
         page.locator("#drop").click()
     chooser.value.set_files([file("spring.csv", sheet(shop, *CATALOGUE, "/1.jpg"))])
     verdict = page.locator(".verdict.good")
-    expect(verdict.locator("h2")).to_have_text("spring.csv is in order")
+    expect(verdict.locator("h2")).to_have_text("spring.csv looks good")
     expect(verdict.locator(".figures dd")).to_have_text(["5", "5", "1", "1"])
     expect(verdict.locator(".known")).to_have_text(["S. No.", "Product Name", "Input Image Urls"])
     assert shop.hits["/1.jpg"] == 0  # a dry run fetches nothing
@@ -54,7 +54,7 @@ def test_a_chosen_file_is_checked_started_and_followed_to_its_end(
 def test_a_dropped_file_is_taken(page: Page, service: Service, shop: Origin) -> None:
     page.goto(service.address)
     page.evaluate(DROP, ["dropped.csv", sheet(shop, "/1.jpg").decode()])
-    expect(page.locator(".verdict.good h2")).to_have_text("dropped.csv is in order")
+    expect(page.locator(".verdict.good h2")).to_have_text("dropped.csv looks good")
     page.get_by_role("button", name="Start processing").click()
     page.wait_for_url(REQUEST)
     finished(page)
@@ -69,7 +69,7 @@ def test_a_refused_file_shows_every_line(page: Page, service: Service, shop: Ori
     ]
     page.set_input_files("#file", [file("bad.csv", "\n".join(rows).encode())])
     verdict = page.locator(".verdict.bad")
-    expect(verdict.locator("h2")).to_have_text("bad.csv: 3 things to correct")
+    expect(verdict.locator("h2")).to_have_text("bad.csv: 3 errors to fix")
     expect(verdict.locator("tbody .number")).to_have_text(["2", "3", "4"])
     expect(verdict.locator("tbody tr").first).to_contain_text(
         "This is not a full http:// or https:// link.Input Image Urls nonsense"
@@ -110,7 +110,7 @@ def test_a_large_file_shows_how_far_it_is(desk: Page, service: Service, shop: Or
     rows = b"".join(b"%d,Shoe,%s/1.jpg\n" % (n, shop.url.encode()) for n in range(40_000))
     data = b"S. No.,Product Name,Input Image Urls\n" + rows
     desk.set_input_files("#file", [file("large.csv", data)])
-    expect(desk.locator("#sending p")).to_have_text(re.compile(r"Sending, [1-9]\d? %"))
+    expect(desk.locator("#sending p")).to_have_text(re.compile(r"Uploading, [1-9]\d? %"))
     expect(desk.locator(".verdict.good .figures dd").first).to_have_text("40,000")
     expect(desk.locator("#sending")).to_be_hidden()
 
