@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,11 +54,3 @@ def _running(service: Service) -> Iterator[Service]:
     yield service
     service.stop()
     service.close()
-
-
-def sheet_of(rows: Sequence[Sequence[str]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["S. No.", "Product Name", "Input Image Urls"])
-    writer.writerows(rows)
-    return text.getvalue()

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from imageproc.faults import HTML_NOT_IMAGE, NOT_AN_IMAGE, NOT_FOUND
-from tests.e2e.conftest import sheet_of
 from tests.support import pictures
 from tests.support.origin import Origin
 from tests.support.servers.s3 import Bucket
 from tests.support.servers.service import Service
+from tests.support.sheet import sheet_of
 
 pytestmark = pytest.mark.timeout(300)
 

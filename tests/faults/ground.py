@@ -14,16 +14,16 @@ from typing import Any
 import psutil
 import psycopg
 
-from tests.e2e.conftest import sheet_of
 from tests.faults.checker import FINAL, Promise, Verdict, judge
-from tests.faults.hostile import HostileOrigin
-from tests.faults.proxy import Proxy
 from tests.faults.trees import Web, Workers, descendants
 from tests.support import numbered
+from tests.support.hostile import HostileOrigin
 from tests.support.origin import Origin
+from tests.support.proxy import Proxy
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.rclone import Rclone
 from tests.support.servers.service import Service
+from tests.support.sheet import sheet_of
 
 PER_PRODUCT = 4
 

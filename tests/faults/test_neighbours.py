@@ -9,10 +9,10 @@ from collections import Counter
 import pytest
 import requests
 
-from tests.e2e.conftest import sheet_of
 from tests.faults.checker import Promise
 from tests.faults.ground import Ground
 from tests.faults.ledger import Ledger
+from tests.support.sheet import sheet_of
 
 pytestmark = pytest.mark.timeout(3000)
 LONG = pytest.mark.faults

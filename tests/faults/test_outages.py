@@ -12,9 +12,9 @@ import psycopg
 import pytest
 import requests
 
-from tests.faults.proxy import Proxy
 from tests.support import pictures
 from tests.support.origin import Origin
+from tests.support.proxy import Proxy
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.rclone import Rclone
 from tests.support.servers.service import Service

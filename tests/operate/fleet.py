@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 import psycopg
 from django.conf import settings
 
-from tests.e2e.conftest import sheet_of
 from tests.faults.checker import FINAL, Promise, Verdict, judge
 from tests.faults.ground import webhooks_at
 from tests.support import numbered
 from tests.support.origin import Origin
 from tests.support.servers.process import Server, free_ports, leash
 from tests.support.servers.s3 import Bucket
+from tests.support.sheet import sheet_of
 from tests.workers.harness import run
 
 ISLAND = Path(__file__).with_name("island.py")

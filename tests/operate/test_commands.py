@@ -24,9 +24,9 @@ from django.utils import timezone
 from imageproc.faults import NOT_AN_IMAGE, NOT_FOUND
 from imageproc.images import store
 from imageproc.models import ProcessingRequest, ProductImage
-from tests.e2e.conftest import sheet_of
 from tests.support import build, pictures
 from tests.support.origin import Origin
+from tests.support.sheet import sheet_of
 from tests.workers.harness import MANAGE, wait_for
 
 ROOT = MANAGE.parent

@@ -18,8 +18,8 @@ from imageproc.images.claim import claim
 from imageproc.images.record import record
 from imageproc.models import ProcessingRequest, WebhookDelivery, WebhookSecret
 from imageproc.requests import operations, webhooks
-from tests.requests.webhooks.conftest import Receiver
 from tests.support import build
+from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)

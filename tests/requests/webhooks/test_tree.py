@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.requests.webhooks.conftest import Receiver
+from tests.support.receiver import Receiver
 from tests.workers.harness import Tree, wait_for
 
 MESSAGES = 12

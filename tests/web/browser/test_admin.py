@@ -89,8 +89,8 @@ def test_every_page_of_the_operators(
     walk.open("/admin/auth/user/1/change/")
     walk.open(f"/admin/imageproc/productimage/?request__id__exact={request_id}&state=COMPLETED")
     page.locator("#result_list tbody a").first.click()
-    for name in ("The image at its host", "The result"):
-        expect(page.get_by_alt_text(name)).to_have_js_property("naturalWidth", 640)
+    expect(page.get_by_role("link", name="Open the source image")).to_be_visible()
+    expect(page.get_by_alt_text("The result")).to_have_js_property("naturalWidth", 640)
     walk.look()
     _retry(walk, request_id)
 

@@ -35,7 +35,7 @@ def test_sign_in_keys_and_sign_out(
     page.get_by_label("User name").fill(account[0])
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert").filter(has_text="do not match")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="Wrong user name or password")).to_be_visible()
     page.get_by_label("Password").fill(account[1])
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("h1")).to_have_text("Keys")
@@ -60,7 +60,7 @@ def test_sign_in_keys_and_sign_out(
     assert refused.status_code == 401
 
     page.goto(f"{service.address}/requests/")
-    expect(page.locator(".empty")).to_contain_text("Nothing yet.")
+    expect(page.locator(".empty")).to_contain_text("Nothing here yet.")
     assert page.request.get(f"{service.address}/requests/{foreign}/").status == 404
     page.get_by_role("button", name="Sign out").click()
     expect(page.locator("h1")).to_have_text("Sign in")

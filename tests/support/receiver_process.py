@@ -1,8 +1,8 @@
-"""A webhook receiver in a process of its own: verifies, writes down, and misbehaves as told.
+"""The process of a webhook receiver: verifies, writes down, and misbehaves as told.
 
-``python receiver.py PORT FOLDER``. ``FOLDER/secret``: what to verify with. ``FOLDER/plan``: one
-answer a line, taken from the top; none left: 200. ``FOLDER/log``: a JSON line a message.
-``FOLDER/clock``: the seconds by which the receiver's clock is ahead.
+``python receiver_process.py PORT FOLDER``. ``FOLDER/secret``: what to verify with.
+``FOLDER/plan``: one answer a line, taken from the top; none left: 200. ``FOLDER/log``: a JSON line
+a message. ``FOLDER/clock``: the seconds by which the receiver's clock is ahead.
 """
 
 from __future__ import annotations
