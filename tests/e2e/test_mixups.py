@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import sheet_of
 from tests.support.mixups import FAILING, WAYS, MixupOrigin, number_in
 from tests.support.servers.service import Service
+from tests.support.sheet import sheet_of
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -101,7 +101,7 @@ def _retry(walk: Walk, request_id: str) -> None:
     walk.open(f"/admin/imageproc/processingrequest/{request_id}/change/")
     expect(page.get_by_role("link", name="Cancel")).to_have_count(0)
     page.get_by_role("link", name="Retry failed images").click()
-    expect(page.get_by_text("with all attempts ahead of them")).to_be_visible()
+    expect(page.get_by_text("with a full set of attempts")).to_be_visible()
     walk.look()
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_text("Retry failed images: 1 done (1 rows changed).")).to_be_visible()
