@@ -279,7 +279,7 @@ DOCS_CONTENT_SECURITY_POLICY: dict[str, Any] = {
     "img-src": [*_IMAGE_SOURCES, "data:"],
 }
 
-# --- What may be dialled (imageproc/images/fetch.py) ----------------------------------------
+# --- What may be dialled (imageproc/images/fetch) -------------------------------------------
 OUTBOUND_ALLOW_CIDRS: list[str] = env.list("OUTBOUND_ALLOW_CIDRS", [])
 OUTBOUND_ALLOW_PORTS = env.list("OUTBOUND_ALLOW_PORTS", [80, 443], subcast=int)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from http.client import HTTPException, IncompleteRead
 
 from urllib3.exceptions import DecodeError, HTTPError
@@ -36,6 +37,12 @@ _TOO_OLD = frozenset(
 )
 # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY and …_VERIFY_LEAF_SIGNATURE
 _ISSUER_UNKNOWN = frozenset({20, 21})
+_INCOMPLETE = replace(
+    TLS_FAILED,
+    message="The host's security certificate is of an unknown issuer, or the host leaves out the "
+    "issuer's own (intermediate) certificate.",
+    remedy="Ask the host's owner to install the complete certificate chain.",
+)
 
 
 class FetchError(Exception):
@@ -78,11 +85,8 @@ def _cause(error: BaseException) -> BaseException:
 
 def _tls_fault(error: ssl.SSLError) -> Fault:
     if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in _ISSUER_UNKNOWN:
-            return TLS_FAILED.because(
-                f"{error.verify_message}: the host may have left out an intermediate certificate"
-            )
-        return TLS_FAILED.because(error.verify_message)
+        unknown = error.verify_code in _ISSUER_UNKNOWN
+        return (_INCOMPLETE if unknown else TLS_FAILED).because(error.verify_message)
     if error.reason in _TOO_OLD:
         return TLS_TOO_OLD.because(error.reason)
     return CONNECT_FAILED.because(f"TLS: {error.reason or type(error).__name__}")
