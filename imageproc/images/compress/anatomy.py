@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from imageproc.images.compress import boxes, gif, jpeg, tiff
+from imageproc.images.compress import boxes, gif, jpeg, tiff, webp
 
 # The magic numbers of what we read; ISO base media files (HEIC, AVIF) are told by their brands.
 _MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -109,16 +109,6 @@ def _gif_whole(data: bytes) -> bool:
     return -1 not in gif.frames(data)
 
 
-def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """(FourCC, start, end with padding) of every chunk of a RIFF file."""
-    at, stop = 12, min(len(data), int.from_bytes(data[4:8], "little") + 8)
-    while at + 8 <= stop:
-        name, length = struct.unpack_from("<4sI", data, at)
-        end = at + 8 + length + (length & 1)
-        yield name, at, end
-        at = end
-
-
 def _bmp_whole(data: bytes) -> bool:
     """By the size that a run-length coded bitmap states, which Pillow would fill up; of others
     Pillow knows. The size in the file header (bfSize) is often wrong, and nobody reads it."""
@@ -140,7 +130,7 @@ def frame_count(kind: str, data: bytes) -> int:
     if kind == "gif":
         return sum(at >= 0 for at in gif.frames(data)) or 1
     if kind == "webp":
-        return sum(name == b"ANMF" for name, _, _ in webp_chunks(data)) or 1
+        return sum(name == b"ANMF" for name, _, _ in webp.chunks(data)) or 1
     return 1
 
 

@@ -15,6 +15,7 @@ from imageproc.images.compress import av1
 from imageproc.images.compress.numbers import Numbers, coded
 
 Box = tuple[bytes, int, int]  # type, start of the body, end
+_ZEROS = bytes(32)
 _CONTAINERS = (b"meta", b"mdat", b"moov")
 
 
@@ -71,12 +72,20 @@ def is_whole(data: bytes) -> bool:
         return True  # broken, which is for the decoder to say
     if meta is None:
         return any(name == b"moov" for name, _, _ in boxes(data, 0, len(data)))
-    shown = _ingredients(meta)
-    return all(
-        start + length <= len(data)
-        for item in shown - meta.inside
-        for start, length in meta.extents.get(item, [])
-    )
+    return all(start + length <= len(data) for start, length in _extents(meta))
+
+
+def has_hole(data: bytes) -> bool:
+    """Do zeros stand in the coded data of the still picture? HEVC has never more than two in a
+    row (ISO/IEC 23008-2, 7.4.2), but for lengths; no AV1 picture had more than six."""
+    meta = _read(data)
+    parts = [] if meta is None else _extents(meta)
+    return any(data.find(_ZEROS, start, start + length) >= 0 for start, length in parts)
+
+
+def _extents(meta: _Meta) -> Iterator[tuple[int, int]]:
+    for item in _ingredients(meta) - meta.inside:
+        yield from meta.extents.get(item, [])
 
 
 def still(data: bytes) -> Still | None:

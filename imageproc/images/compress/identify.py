@@ -14,7 +14,7 @@ from PIL import Image
 
 from imageproc import faults
 from imageproc.faults import Fault
-from imageproc.images.compress import anatomy, heif, jpeg, png, tiff
+from imageproc.images.compress import anatomy, boxes, heif, jpeg, png, tiff, webp
 from imageproc.images.compress.numbers import Numbers
 
 # The segments of a JPEG that may say something of its colours, or of which side is up.
@@ -90,7 +90,15 @@ def _identify_other(kind: str, data: bytes, budget: Budget) -> Source | Fault:
     if fault := _overpacked(kind, data, budget):
         return fault
     opened = _open(kind, data)
+    if not isinstance(opened, Fault) and _has_hole(kind, data):
+        return faults.IMAGE_CORRUPT.because("zeros among coded pixels")
     return opened if isinstance(opened, Fault) else _within(kind, data, opened, budget)
+
+
+def _has_hole(kind: str, data: bytes) -> bool:
+    if kind in ("heic", "avif"):
+        return boxes.has_hole(data)
+    return kind == "webp" and webp.has_hole(data)
 
 
 def _identify_tiff(data: bytes, budget: Budget) -> Source | Fault:

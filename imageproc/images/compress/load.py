@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from imageproc import faults
-from imageproc.images.compress import gif, heif
+from imageproc.images.compress import anatomy, gif, heif, webp
 from imageproc.images.compress.engine import call, vips
 from imageproc.images.compress.identify import RefusedError, Source
 
@@ -22,10 +22,14 @@ ORIENTATION = "orientation"
 # libvips' name for the colours of a JPEG -> simplejpeg's, for those that it decodes alike.
 _TURBO_COLOURS = {"srgb": "RGB", "b-w": "GRAY"}
 # libjpeg's warnings (jerror.h) that pixels are missing or wrong. All others are harmless.
-_DAMAGE = re.compile("Corrupt JPEG data|Premature end of JPEG|Inconsistent progression")
+_DAMAGE = re.compile(
+    "Corrupt JPEG data(?!: bad ICC)|Premature end of JPEG|Inconsistent progression"
+)
 # So is a little that some cameras leave before the end.
 _STRAY_BYTES = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
 _MAX_STRAY_BYTES = 64
+# So many frames of an animation are looked at for the first that is not all transparent.
+_FIRST_FRAMES = 5
 # Pixels of a JPEG, shrunk, that are decoded at once: 12 MB. Larger ones are read row by row.
 _AT_ONCE = 4_000_000
 
@@ -42,6 +46,9 @@ def load(source: Source, shrink: int = 1) -> Any:
         options["shrink"] = shrink
     # Reads the bytes where they are, and ``source`` keeps them; a buffer would be copied each time.
     data = vips().Source.new_from_memory(source.data)
+    if source.kind == "webp":
+        _refuse_lost_data(source.data)
+        options["page"] = _first_shown(source.data)
     loaded = call(_LOADERS[source.kind], data, **options)
     if shrink == 1 and (loaded.width, loaded.height) != (source.width, source.height):
         raise RefusedError(faults.IMAGE_CORRUPT.because("two readers disagree about its size"))
@@ -50,6 +57,27 @@ def load(source: Source, shrink: int = 1) -> Any:
     if 0 < source.saved_selections < loaded.bands:
         return loaded.extract_band(0, n=loaded.bands - source.saved_selections)
     return loaded
+
+
+def _refuse_lost_data(data: bytes) -> None:
+    shortened = webp.shortened(data)
+    if shortened is None:
+        return
+    try:
+        call("webpload_source", vips().Source.new_from_memory(shortened), fail_on="warning").avg()
+    except vips().Error:
+        return
+    raise RefusedError(faults.IMAGE_CORRUPT.because("pixel data is left over"))
+
+
+def _first_shown(data: bytes) -> int:
+    """The number of the first frame of an animation that shows anything, among the first few."""
+    frames = min(anatomy.frame_count("webp", data), _FIRST_FRAMES)
+    for number in range(frames if frames > 1 else 0):
+        frame = call("webpload_source", vips().Source.new_from_memory(data), page=number)
+        if not frame.hasalpha() or frame.extract_band(frame.bands - 1).max() > 0:
+            return number
+    return 0
 
 
 def load_shrunk(source: Source, header: Any, shrink: int) -> Any:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import struct
 
-from imageproc.images.compress import jpeg
-from imageproc.images.compress.anatomy import png_chunks, webp_chunks
+from imageproc.images.compress import jpeg, webp
+from imageproc.images.compress.anatomy import png_chunks
 
 _END_OF_IMAGE = 0xD9
 # APP0 is JFIF and APP14 Adobe's colour transform: a decoder needs both. The other APPn and COM go.
@@ -38,7 +38,7 @@ def _strip_png(data: bytes) -> bytes:
 
 def _strip_webp(data: bytes) -> bytes | None:
     """A still picture is one VP8L or VP8 chunk; transparency beside VP8 (ALPH) needs more."""
-    chunks = {name: data[start:end] for name, start, end in webp_chunks(data)}
+    chunks = {name: data[start:end] for name, start, end in webp.chunks(data)}
     if b"VP8L" in chunks:
         body = chunks[b"VP8L"]
     elif b"VP8 " in chunks and b"ALPH" not in chunks:

@@ -18,15 +18,15 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 STRIP_OFFSETS, STRIP_BYTES, SUB_DIRECTORIES, EXTRA_SAMPLES, DNG_VERSION = 273, 279, 330, 338, 50706
-TILE_OFFSETS, TILE_BYTES = 324, 325
+PLANAR, TILE_OFFSETS, TILE_BYTES = 284, 324, 325
 # All that libtiff needs to decode, the orientation, the resolution and the colour profile.
 _FOR_PIXELS = {
     WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, 266, STRIP_OFFSETS, 274, 277, 278, STRIP_BYTES,
-    282, 283, 284, 292, 293, 296, 317, 320, 322, 323, TILE_OFFSETS, TILE_BYTES, 332, EXTRA_SAMPLES,
-    339, 347, 529, 530, 531, 532, 34675,
+    282, 283, PLANAR, 292, 293, 296, 317, 320, 322, 323, TILE_OFFSETS, TILE_BYTES, 332,
+    EXTRA_SAMPLES, 339, 347, 529, 530, 531, 532, 34675,
 }  # fmt: skip
 _LZW, _JPEG, _DEFLATE = 5, 7, (8, 32946)
-_YCBCR, _UNSPECIFIED = 6, 0
+_YCBCR, _UNSPECIFIED, _SEPARATE = 6, 0, 2
 # Read by libvips; Pillow's libtiff also has LZMA and Zstandard.
 _COMPRESSIONS = {1, 2, 3, 4, _LZW, _JPEG, 32773, *_DEFLATE}
 _BY_PILLOW = {34925, 50000}
@@ -49,8 +49,11 @@ class Tiff:
 
     @property
     def needs_pillow(self) -> bool:
-        """libvips has no decoder for it, or (YCbCr that is not JPEG) reads the colours wrong."""
+        """libvips has no decoder for it (tiles of separate channels, some compressions), or reads
+        the colours wrong (YCbCr that is not JPEG)."""
         compression = self.number(COMPRESSION, 1)
+        if self.number(PLANAR, 1) == _SEPARATE and TILE_OFFSETS in self.tag_v2:
+            return True
         wrong_colours = self.number(PHOTOMETRIC, 1) == _YCBCR and compression != _JPEG
         return wrong_colours or compression in _BY_PILLOW
 

@@ -88,13 +88,16 @@ def test_a_jpeg_of_a_kind_that_we_do_not_read_is_named(data: bytes, kind: str) -
 
 
 def tiff(
-    tags: dict[int, tuple[int, int, bytes]], picture: Image.Image | None = None, samples: int = 3
+    tags: dict[int, tuple[int, int, bytes]],
+    picture: Image.Image | None = None,
+    samples: int = 3,
+    pixels: bytes = b"",
 ) -> bytes:
     """An uncompressed little-endian TIFF of one strip. ``tags``: number -> (type, count, value) of
     further entries, in the order in which they are to stand; a value of up to 4 bytes stands in
     its entry."""
     picture = picture or pictures.draw(3, (64, 48))
-    pixels = picture.tobytes()
+    pixels = pixels or picture.tobytes()
     entries = {
         256: (4, 1, struct.pack("<I", picture.width)),
         257: (4, 1, struct.pack("<I", picture.height)),
@@ -106,6 +109,8 @@ def tiff(
         278: (4, 1, struct.pack("<I", picture.height)),
         279: (4, 1, struct.pack("<I", len(pixels))),
     } | tags
+    if 324 in tags:  # tiles instead of strips
+        entries = {number: entries[number] for number in sorted(entries.keys() - {273, 278, 279})}
     directory = struct.pack("<H", len(entries))
     behind, at = b"", 8 + len(pixels) + 2 + 12 * len(entries) + 4
     for number, (kind, count, value) in entries.items():
@@ -355,3 +360,30 @@ def test_a_picture_of_a_kind_that_we_do_not_read_is_named(data: bytes, kind: str
     answer = fault(data)
     assert answer.code == "format_unsupported"
     assert kind in answer.detail
+
+
+def test_an_animated_webp_is_shown_by_its_first_frame_that_shows_anything() -> None:
+    nothing = Image.new("RGBA", SMALL)
+    drawn = pictures.draw(3, SMALL)
+    data = pictures.encoded(
+        nothing, "WEBP", save_all=True, append_images=[drawn.convert("RGBA")], duration=100
+    )
+    assert difference(opened(rendition(data).data), drawn) < 4
+
+
+def test_a_tiff_of_tiles_with_separate_channels() -> None:
+    """PlanarConfiguration 2: a plane of tiles for each colour, which libvips does not read."""
+    drawn = pictures.draw(3, (64, 48))
+    planes = [channel.tobytes() for channel in drawn.split()]
+    lengths = struct.pack("<3I", *map(len, planes))
+    offsets = struct.pack("<3I", *(8 + each * len(planes[0]) for each in range(3)))
+    tiled = {
+        284: _short(2),
+        322: _short(64),
+        323: _short(48),
+        324: (4, 3, offsets),
+        325: (4, 3, lengths),
+    }
+    data = tiff(tiled, drawn, pixels=b"".join(planes))
+    result = opened(rendition(data, Recipe(format="png")).data)
+    assert result.convert("RGB").tobytes() == drawn.tobytes()
