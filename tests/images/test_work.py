@@ -15,7 +15,7 @@ from imageproc.images import work as working
 from imageproc.images.claim import claim
 from imageproc.images.crew import InHand
 from imageproc.images.fetch.download import Body
-from imageproc.images.outcome import Done
+from imageproc.images.outcome import Done, Failed
 from imageproc.models import ProductImage
 from imageproc.models.image import ImageQuerySet
 from tests.support import build, pictures
@@ -40,6 +40,17 @@ def test_an_original_is_stored_under_its_digest_where_it_is_asked_for(
     assert store.exists(key) is keeps
     with store.open_read(done.output_key) as stored:
         assert hashlib.sha256(stored.read()).hexdigest() == done.output_sha256
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_half_a_picture_is_final_only_where_its_length_was_confirmed(
+    monkeypatch: pytest.MonkeyPatch, *, confirmed: bool
+) -> None:
+    half = replace(BODY, data=PICTURE[: len(PICTURE) // 2], length_confirmed=confirmed)
+    monkeypatch.setattr(working, "fetch", lambda *_: half)
+    failed = working.work(InHand(build.job_of(build.request().images.get())))
+    assert isinstance(failed, Failed)
+    assert (failed.fault.code, failed.fault.permanent) == ("image_truncated", confirmed)
 
 
 @pytest.mark.django_db(transaction=True)

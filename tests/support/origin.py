@@ -5,6 +5,8 @@ For worker clusters and benchmarks, a process of its own that prints its port as
 
     python -m tests.support.origin --port 0 --folder photos --latency-ms 250
 
+``Origin.raw`` registers an answer of any bytes.
+
 Behaviours by path (``/behaviour/argument?option=value``); all of them keep connections alive
 unless breaking is the point:
 
