@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -47,6 +48,32 @@ def test_the_storage_misbehaves(ground: Ground, ledger: Ledger, mode: str, secon
     ground.proxy.mode = "pass"
     ledger.close(ground.finish(), seconds=seconds, requests_hit=ground.proxy.hit)
     assert ground.proxy.hit > 0
+
+
+@pytest.mark.parametrize("seconds", [8, pytest.param(200, marks=LONG)], ids=["short", "long"])
+def test_an_outage_of_the_storage_costs_no_attempt_and_no_second_request(
+    ground: Ground, ledger: Ledger, seconds: int
+) -> None:
+    """What was compressed when the storage went away is stored when it is back. A pump's time may
+    end in between: then its images are fetched once more, all in all less than twice each."""
+    assert ground.proxy
+    ground.origin.waits["late"] = 2000  # after the upload, the storage is away
+    urls = ground.good(200, wait="late")
+    request_id = ground.upload(urls)
+    ground.proxy.hit, ground.proxy.mode = 0, "down"
+    ground.until(lambda: ground.proxy and ground.proxy.hit > 5)
+    time.sleep(seconds)
+    assert ground.done(request_id) == 0
+    ground.proxy.mode = "pass"
+    back = time.monotonic()
+    ground.until(lambda: ground.done(request_id) == 200)
+    took = round(time.monotonic() - back, 1)
+    asked = sum(ground.origin.hits[urlsplit(url).path] for url in urls)
+    sql = "SELECT max(attempts), max(store_failures), max(fetch_failures)"
+    [counts] = ground.query(f"{sql} FROM imageproc_productimage WHERE request_id=%s", request_id)
+    ledger.close(ground.finish(), seconds=seconds, requests=asked, all_stored_after_s=took)
+    assert counts == (1, 0, 0)
+    assert asked <= (200 if seconds < 30 else 399)
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=LONG)], ids=["short", "long"])
