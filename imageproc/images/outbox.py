@@ -16,22 +16,31 @@ from imageproc.images.outcome import Outcome
 FIRST_FLUSH_SECONDS = 0.5
 FLUSH_SECONDS = 5.0
 FLUSH_SIZE = 100
+# Outcomes whose rows another session has locked are tried again soon, because an ingest locks its
+# request for a tenth of a second at a time. A lock of LOCKED_SECONDS is of another kind.
+LOCK_RETRY_SECONDS = 0.1
+LOCKED_SECONDS = 2.0
 
 
 class Outbox:
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
         self.recorded = 0
-        # Requests whose outcomes could not be written: another session has locked their rows.
-        self.locked: frozenset[UUID] = frozenset()
+        self._locked_since: dict[UUID, float] = {}  # requests that could not be written
         self._flushed_at = 0.0
         self._seconds = FIRST_FLUSH_SECONDS
+
+    def locked_requests(self) -> frozenset[UUID]:
+        """Requests whose outcomes have waited for long: those of more images would wait, too."""
+        since = time.monotonic() - LOCKED_SECONDS
+        return frozenset(id_ for id_, at in self._locked_since.items() if at <= since)
 
     def is_due(self, under_way: Collection[Job]) -> bool:
         """Whether to write now, while these images are still being worked on."""
         since = time.monotonic() - self._flushed_at
-        if self.locked and since < FIRST_FLUSH_SECONDS:
-            return False
+        if self._locked_since:
+            pause = FIRST_FLUSH_SECONDS if self.locked_requests() else LOCK_RETRY_SECONDS
+            return since >= pause
         if len(self.outcomes) >= FLUSH_SIZE or not under_way or since >= self._seconds:
             return True
         return since >= FIRST_FLUSH_SECONDS and self._ends_a_request(under_way)
@@ -47,8 +56,9 @@ class Outbox:
             recorded = record.record(self.outcomes)
             self.recorded += recorded.written
             self.outcomes = recorded.locked
-        self.locked = frozenset(outcome.job.request_id for outcome in self.outcomes)
-        self._flushed_at = time.monotonic()
+        self._flushed_at = now = time.monotonic()
+        waiting = {outcome.job.request_id for outcome in self.outcomes}
+        self._locked_since = {id_: self._locked_since.get(id_, now) for id_ in waiting}
         self._seconds = min(2 * self._seconds, FLUSH_SECONDS)
 
     def take_all(self) -> list[Job]:

@@ -95,7 +95,7 @@ class Pump:
         self._end_overdue()
 
     def _claim(self) -> None:
-        jobs = self._supply.top_up(self._outbox.locked)
+        jobs = self._supply.top_up(self._outbox.locked_requests())
         self._renewals.update(dict.fromkeys((job.lease_id for job in jobs), _next_renewal()))
 
     def _flush(self) -> None:

@@ -37,10 +37,11 @@ def insert_rows(
 
 
 def analyze(model: type[models.Model], fields: Sequence[str]) -> None:
-    """Have PostgreSQL look at these columns as they are now, and plan by that; SQLite plans by its
-    indexes alone. By itself it looks once a minute, in which a million rows can have come
-    (https://www.postgresql.org/docs/current/populate.html#POPULATE-ANALYZE). Whoever else is at it
-    is not waited for. 0.05 s of a core at 20,000 rows, 0.2 at 320,000.
+    """Refresh PostgreSQL's statistics of these columns; SQLite plans by its indexes alone.
+
+    Autovacuum does so once a minute, in which a million rows can arrive
+    (https://www.postgresql.org/docs/current/populate.html#POPULATE-ANALYZE). Skipped while another
+    session does it. 0.05 s of a core at 20,000 rows, 0.2 at 320,000.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -50,11 +51,11 @@ def analyze(model: type[models.Model], fields: Sequence[str]) -> None:
 def update_rows(model: type[models.Model], fields: Sequence[str], rows: Sequence[Any]) -> int:
     """Write ``fields`` of each model instance in ``rows`` by primary key. Rows written.
 
-    As JSON, all in one statement, on PostgreSQL: recording 100 outcomes took 35 ms of CPU with a
-    statement a row and takes 14; ``QuerySet.bulk_update``, one CASE a field, took 40 for the rows
-    alone. Not ``executemany`` there, which is a pipeline: a process that is paused in the middle of
-    one is *active*, not idle in its transaction, and keeps its locks past
-    idle_in_transaction_session_timeout, for as long as it is paused.
+    On PostgreSQL one statement takes all rows as JSON: recording 100 outcomes takes 14 ms of CPU.
+    With a statement for each row it took 35, and ``QuerySet.bulk_update``, one CASE a field, took
+    40 for the rows alone. ``executemany`` is a pipeline there: a process that is paused in the
+    middle of one counts as active, not as idle in its transaction, so that
+    idle_in_transaction_session_timeout does not take its locks away.
     """
     if not rows:
         return 0

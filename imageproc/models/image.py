@@ -32,10 +32,10 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
     """What can be asked of images, and the changes of state that need no outcome."""
 
     def in_file_order(self, request_id: UUID) -> ImageQuerySet:
-        """Those of one request.
+        """Images of one request, in the order of its file.
 
-        A range of one value, not an equality: with that, PostgreSQL takes the primary key for an
-        index in this order, too, and reads through every other request's images on its way.
+        A range of one value instead of an equality: after an equality, PostgreSQL takes the primary
+        key for an index in this order, too, and reads through all other requests' images.
         """
         of_request = self.filter(request_id__gte=request_id, request_id__lte=request_id)
         return of_request.order_by("request_id", "id")

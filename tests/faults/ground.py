@@ -1,4 +1,4 @@
-"""The whole service under test, and the client that remembers what it was told."""
+"""The whole service under test, and a client that keeps a log of what was acknowledged."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ class Ground:
             [str(n), f"Product {n}", " ".join(each[n : n + PER_PRODUCT])]
             for n in range(0, len(each), PER_PRODUCT)
         ]
-        told = self.service.upload(sheet_of(rows), webhookUrl=f"{self.receiver.url}/hook")
-        self.promises.append(Promise(told["requestId"], dict(urls)))
-        return str(told["requestId"])
+        answer = self.service.upload(sheet_of(rows), webhookUrl=f"{self.receiver.url}/hook")
+        self.promises.append(Promise(answer["requestId"], dict(urls)))
+        return str(answer["requestId"])
 
     # --- Looking in from outside ------------------------------------------------------------------
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from imageproc.faults import NOT_FOUND
 from imageproc.images import storing
 from imageproc.images.claim import claim
+from imageproc.images.outbox import Outbox
 from imageproc.images.outcome import Failed
 from imageproc.images.pump import Pump
 from imageproc.images.record import record
@@ -107,8 +108,24 @@ def test_a_pump_goes_on_beside_a_locked_request(monkeypatch: pytest.MonkeyPatch)
     storing.unavailable.clear()
     first, second = build.request(images=20), build.request(images=20)
     with locked(of(first)):
-        assert Pump(lambda: False).run(3) == 20
+        assert Pump(lambda: False).run(8) == 20
     assert set(build.statuses(second)) == {build.COMPLETED}
     left = first.images.values_list("status", "attempts").distinct()
     assert list(left) == [(build.PENDING, 0)]
-    assert Pump(lambda: False).run(3) == 20
+    assert Pump(lambda: False).run(60) == 20
+
+
+def test_more_of_a_request_is_claimed_unless_its_outcomes_wait_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An ingest holds the request for a moment at each chunk, which must not stop its images."""
+    request = build.request(images=1)
+    box = Outbox()
+    box.outcomes = [build.done(job) for job in claim()]
+    with locked(of(request)):
+        box.flush()
+        assert (len(box.outcomes), box.locked_requests()) == (1, frozenset())
+        monkeypatch.setattr("imageproc.images.outbox.LOCKED_SECONDS", 0)
+        assert box.locked_requests() == {request.id}
+    box.flush()
+    assert (box.recorded, box.outcomes, box.locked_requests()) == (1, [], frozenset())

@@ -19,6 +19,8 @@ def locked(rows: QuerySet[Any]) -> Iterator[None]:
 
     def hold() -> None:
         with transaction.atomic():
+            with connection.cursor() as cursor:  # a session of ours would be ended after a lease
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             list(rows.select_for_update())
             holds.set()
             done.wait(60)
