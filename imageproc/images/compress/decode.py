@@ -17,17 +17,21 @@ from imageproc.images.recipe import Recipe
 
 # EXIF orientations that exchange width and height (CIPA DC-008, tag 0x0112).
 _SIDEWAYS = (5, 6, 7, 8)
+# CPU that a megapixel of PQ or HLG takes (docs/adr/0002-codec.md).
+_HDR_SECONDS = 0.12
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """``image``: a lazy vips image, upright, sRGB, 8 bits, 3 or 4 bands. ``width``, ``height``: of
-    the source, upright. ``as_is``: its pixels are the source's own, with nothing applied."""
+    the source, upright. ``as_is``: its pixels are the source's own, with nothing applied.
+    ``seconds``: what its colours will take, beyond what every picture takes."""
 
     image: Any
     width: int
     height: int
     as_is: bool
+    seconds: float
 
 
 def decode(source: Source, recipe: Recipe) -> Picture:
@@ -50,7 +54,9 @@ def decode(source: Source, recipe: Recipe) -> Picture:
         image = to_srgb(image, source.numbers)
     if image.hasalpha() and recipe.format == "jpeg":
         image, plain = image.flatten(background=recipe.background_rgb), False
-    return Picture(image, *upright, as_is=plain and turn <= 1 and target == upright)
+    hdr = source.numbers is not None and source.numbers.is_hdr
+    seconds = _HDR_SECONDS * target[0] * target[1] / 1_000_000 if hdr else 0.0
+    return Picture(image, *upright, plain and turn <= 1 and target == upright, seconds)
 
 
 def _shrink(size: tuple[int, int], target: tuple[int, int]) -> int:

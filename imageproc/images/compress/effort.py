@@ -22,6 +22,14 @@ Costs = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one encoding: bytes of memory and seconds of CPU."""
+
+    room: int
+    seconds: float = SECONDS
+
+
+@dataclass(frozen=True, slots=True)
 class Effort:
     """``options`` of libvips' saver. ``seconds``: CPU of a megapixel. ``held``: bytes of memory of
     a pixel. ``up_to``: pixels, where it is not worth its time beyond."""
@@ -31,21 +39,21 @@ class Effort:
     held: Costs
     up_to: int | None = None
 
-    def fits(self, pixels: int, quality: int, room: int) -> bool:
-        """Does a picture of that many pixels stay within SECONDS and ``room`` bytes?"""
+    def fits(self, pixels: int, quality: int, limits: Limits) -> bool:
+        """Does a picture of that many pixels stay within the limits?"""
         return (
-            pixels * at_quality(self.seconds, quality) <= SECONDS * 1_000_000
-            and pixels * at_quality(self.held, quality) <= max(room, _ROOM_FOR_ANY)
+            pixels * at_quality(self.seconds, quality) <= limits.seconds * 1_000_000
+            and pixels * at_quality(self.held, quality) <= max(limits.room, _ROOM_FOR_ANY)
             and (self.up_to is None or pixels <= self.up_to)
         )
 
 
 def best(
-    output: OutputFormat, *, alpha: bool, pixels: int, quality: int, room: int
+    output: OutputFormat, alpha: bool, pixels: int, quality: int, limits: Limits
 ) -> Effort | None:
     """The first effort of the format that fits; None where even the least does not."""
     efforts = _WITH_ALPHA[output] if alpha else _OPAQUE[output]
-    return next((effort for effort in efforts if effort.fits(pixels, quality, room)), None)
+    return next((effort for effort in efforts if effort.fits(pixels, quality, limits)), None)
 
 
 def at_quality(costs: Costs, quality: int) -> float:
@@ -59,7 +67,7 @@ def at_quality(costs: Costs, quality: int) -> float:
 
 _TRELLIS = {"optimize_coding": True, "trellis_quant": True}
 _OPTIMISED = {"optimize_coding": True, "trellis_quant": False}
-# Rows go through, and only the file is held. Up to one byte a pixel is not counted.
+# Rows go through, and only the file is held. One byte a pixel and 0.02 s are not counted.
 _STREAMED = {"optimize_coding": False, "trellis_quant": False}
 _SHARP = {"effort": 4, "smart_subsample": True}
 _SHARP_FAST = {"effort": 2, "smart_subsample": True}
@@ -73,7 +81,7 @@ _OPAQUE: dict[OutputFormat, tuple[Effort, ...]] = {
     "jpeg": (
         Effort(_TRELLIS, (0.18, 0.37, 0.57), (6.5, 7.1, 7.6)),
         Effort(_OPTIMISED, (0.03, 0.04, 0.05), (6.5, 7.1, 7.6)),
-        Effort(_STREAMED, (0.02, 0.02, 0.03), (0.0, 1.3, 3.3)),
+        Effort(_STREAMED, (0.0, 0.0, 0.0), (0.0, 1.3, 3.3)),
     ),
     "webp": (
         Effort(_SHARP, (0.45, 0.5, 0.6), (22, 30, 37)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imageproc import faults
-from imageproc.images.compress.effort import best
+from imageproc.images.compress.effort import SECONDS, Limits, best
 from imageproc.images.compress.engine import call
 from imageproc.images.compress.identify import RefusedError
 from imageproc.images.recipe import Recipe
@@ -16,15 +16,17 @@ from imageproc.images.recipe import Recipe
 _SMALL_JPEG = 50_000
 
 
-def encode(image: Any, recipe: Recipe, room: int) -> bytes:
+def encode(image: Any, recipe: Recipe, room: int, spent: float = 0.0) -> bytes:
     """``image`` (8-bit sRGB) as a file of the recipe's format, holding at most ``room`` bytes.
+    ``spent``: seconds that go to the picture's colours meanwhile.
 
     Raises RefusedError where the format's encoder cannot stay within that, and libvips' error
     where the source turns out broken (decoding happens here, row by row) or the encoder fails.
     """
     pixels = image.width * image.height
     alpha = bool(image.hasalpha())
-    effort = best(recipe.format, alpha=alpha, pixels=pixels, quality=recipe.quality, room=room)
+    limits = Limits(room, max(0.0, SECONDS - spent))
+    effort = best(recipe.format, alpha, pixels, recipe.quality, limits)
     if effort is None:
         detail = f"{pixels} pixels as {recipe.format} of quality {recipe.quality}"
         raise RefusedError(faults.CANNOT_ENCODE.because(detail))

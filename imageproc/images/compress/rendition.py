@@ -54,7 +54,7 @@ def compress(data: bytes, recipe: Recipe, budget: Budget) -> Rendition | Fault:
     engine = vips()
     try:
         picture = decode(source, recipe)
-        encoded = encode(picture.image, recipe, room)
+        encoded = encode(picture.image, recipe, room, picture.seconds)
     except RefusedError as failure:
         return _named(source.kind, data, failure.fault)
     except engine.Error as error:
