@@ -361,9 +361,12 @@ Q_CLUSTER: dict[str, Any] = {
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 # Where `manage.py worker` answers scrapes, for hosts without a web server; 0: nowhere.
 METRICS_PORT = env.int("METRICS_PORT", 0)
-# Read by prometheus_client when it is first imported; one folder for all processes of a host.
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(DATA_DIR / "metrics")
-(DATA_DIR / "metrics").mkdir(exist_ok=True)
+# The files in which the processes of a host count. Put them in memory, such as on a tmpfs: with the
+# disk full, whoever counts is killed.
+METRICS_DIR = Path(env.str("METRICS_DIR", str(DATA_DIR / "metrics")))
+METRICS_DIR.mkdir(parents=True, exist_ok=True)
+# Read by prometheus_client when it is first imported.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
 # "json" for machines (default in production), "console" for people.
 LOG_FORMAT = env.str("LOG_FORMAT", "json" if PRODUCTION else "console")
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()

@@ -1,7 +1,7 @@
 """Prometheus: what is counted where it happens.
 
-Counters and histograms live in files of DATA_DIR/metrics, one set a process: a killed worker loses
-nothing. They are added up at a scrape (scrape/).
+Each process keeps its counters and histograms in files of METRICS_DIR, so that a killed worker
+loses nothing; a scrape adds them up (scrape/).
 
 Names: https://prometheus.io/docs/practices/naming/. No label holds a host name, a URL or an id:
 the number of series is the same at any load.
@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import Counter, Histogram
-
-from imageproc.metrics import disk as disk  # before the first metric is made
 
 if TYPE_CHECKING:
     from imageproc.models import FinishedImage

@@ -1,8 +1,4 @@
-"""What Prometheus is told: the answer to a scrape, and a server for hosts that run no web.
-
-What was counted (metrics/), in all processes of this host (processes.py); the machine (host.py);
-and, from the web server only, the whole service as the database knows it (gauges.py).
-"""
+"""The answer to a scrape by Prometheus, and a server for hosts that run no web server."""
 
 from __future__ import annotations
 
@@ -12,26 +8,20 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.exposition import choose_encoder
 
 from imageproc.scrape.gauges import Service
-from imageproc.scrape.host import Host
-from imageproc.scrape.processes import Processes
+from imageproc.scrape.processes import registry
 
 
 def exposition(accept: str) -> tuple[bytes, str]:
-    """(body, content type) of the web server's scrape: processes of this host, the host, and
-    the whole service."""
+    """(body, content type) of the web server's scrape: what this host counted, and the whole
+    service as the database knows it."""
     encode: Callable[[CollectorRegistry], bytes]
     encode, content_type = choose_encoder(accept)
-    return encode(_registry(Processes(), Host(), Service())), content_type
+    found = registry()
+    found.register(Service())
+    return encode(found), content_type
 
 
 def serve(port: int) -> None:
-    """Answer scrapes on ``port``, in a thread: what this host did. The whole service's gauges
-    are the web server's to give, so that no two targets give the same series."""
-    start_http_server(port, registry=_registry(Processes(), Host()))
-
-
-def _registry(*collectors: Processes | Host | Service) -> CollectorRegistry:
-    registry = CollectorRegistry(auto_describe=False)
-    for collector in collectors:
-        registry.register(collector)
-    return registry
+    """Answer scrapes on ``port``, in a thread: what this host counted. The gauges of the whole
+    service are the web server's, so that no two targets report the same series."""
+    start_http_server(port, registry=registry())
