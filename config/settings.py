@@ -207,6 +207,7 @@ CACHES: dict[str, Any] = {
     "images": _REDIS | {"KEY_PREFIX": "images"}
     if REDIS_URL
     else _MEMORY | {"LOCATION": "images", "OPTIONS": {"MAX_ENTRIES": 64}},
+    "queue": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
 }
 IMAGE_CACHE_SECONDS = env.int("IMAGE_CACHE_SECONDS", 3600)
 
@@ -307,9 +308,6 @@ WORKERS = env.int("WORKERS", cores())
 # (nice(2), 0 to 19); they still get all that these leave. Between containers it counts for nothing:
 # there cpu_shares do (docs/scaling.md).
 WORKERS_NICE = env.int("WORKERS_NICE", 10)
-# A core for each image worker, where there are at least as many workers as cores: for hosts that do
-# nothing else. A web server or a database beside them would wait for them (docs/adr/0004-speed.md).
-WORKERS_PINNED = env.bool("WORKERS_PINNED", False)
 # A lost worker's images come back after the lease; living workers renew it four times in it.
 LEASE_SECONDS = env.int("LEASE_SECONDS", 10)
 if not _SQLITE:
@@ -331,28 +329,34 @@ MAX_CODEC_CPU_SECONDS = env.float("MAX_CODEC_CPU_SECONDS", 30.0)
 MAX_WORKER_BYTES = env.int("MAX_WORKER_BYTES", 1_200_000_000)
 # A stop gives the tasks in hand this long; a container's own grace period must be 10 s longer.
 DRAIN_SECONDS = env.int("DRAIN_SECONDS", 25)
-# A cluster that takes no due task for this long, though a worker waits, is started again.
-WATCHDOG_SECONDS = env.int("WATCHDOG_SECONDS", 60)
-# What the control cluster calls every TICK_SECONDS, on every host.
-CLUSTER_TICK = "imageproc.tasks.sweep"
+# A cluster that does not take a waiting task for this long, though a worker is free, is started
+# again.
+WATCHDOG_SECONDS = env.int("WATCHDOG_SECONDS", 15)
+# Seconds between two sweeps, which return lost work to the queue; every host sweeps.
 TICK_SECONDS = env.float("TICK_SECONDS", 5.0)
+CLUSTER_TICK = "imageproc.tasks.sweep"
 # Every choice here is measured: docs/adr/0001-django-q2.md.
 Q_CLUSTER: dict[str, Any] = {
     "name": "imageproc",
     "orm": "default",
+    "broker_class": "imageproc.workers.queue.Broker",
     "workers": 1,
+    "poll": 0.5,
+    # Tasks that wait in memory, beyond those in the workers' hands.
+    "queue_limit": 1,
     "timeout": 300,
-    "retry": 360,
-    "ack_failures": True,
-    "max_attempts": 3,
+    # Not used: a task leaves the queue when it is taken. q2 warns unless it is above each timeout.
+    "retry": 1000,
+    # A worker that ends on purpose looks like one that died idle, which costs a restart.
+    "recycle": 0,
     "save_limit": -1,
-    "catch_up": False,
-    "poll": 0.5 if _SQLITE else 2.0,  # PostgreSQL rings (imageproc/workers/wakeup.py)
     "scheduler": False,
+    # q2's status reports. Kept apart from Redis, whose outage must not hold up a cluster.
+    "cache": "queue",
     "label": "Queue",
     "ALT_CLUSTERS": {
-        "images": {"workers": WORKERS, "queue_limit": WORKERS, "timeout": 300, "retry": 360},
-        "control": {"workers": 2, "queue_limit": 2, "timeout": 900, "retry": 960},
+        "images": {"workers": WORKERS},
+        "control": {"workers": 2, "timeout": 900},
     },
 }
 

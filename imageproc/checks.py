@@ -120,13 +120,7 @@ def _times() -> Iterator[CheckMessage]:
             hint=f"Use at least {MIN_LEASE_SECONDS}; 10 is the tested value.",
             id="imageproc.E008",
         )
-    for name, cluster in settings.Q_CLUSTER["ALT_CLUSTERS"].items():
-        if cluster["retry"] <= cluster["timeout"]:
-            yield Error(
-                f"Q_CLUSTER {name}: retry must be longer than timeout, or tasks run twice.",
-                id="imageproc.E009",
-            )
-    timeout = settings.Q_CLUSTER["ALT_CLUSTERS"]["images"]["timeout"]
+    timeout = settings.Q_CLUSTER["timeout"]
     if not 0 < deadline < timeout / 2:
         yield Error(
             f"FETCH_DEADLINE={deadline:g} must be above 0 and below {timeout / 2:g} seconds, half "

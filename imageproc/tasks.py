@@ -49,5 +49,5 @@ def deliver(delivery_id: str) -> bool:
 
 
 def sweep() -> dict[str, int]:
-    """Called by the worker's supervisor every few seconds, not through the queue."""
+    """What was done, by name. The control cluster's keeper calls it, not the queue."""
     return sweeping.sweep()

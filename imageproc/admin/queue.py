@@ -6,24 +6,23 @@ from contextlib import suppress
 
 from django.contrib import admin
 from django.contrib.admin.exceptions import NotRegistered
-from django_q.admin import FailAdmin, QueueAdmin, TaskAdmin
+from django_q.admin import FailAdmin, QueueAdmin
 from django_q.models import Failure, OrmQ, Schedule, Success
 from unfold.admin import ModelAdmin
 
-# Nothing is scheduled through q2: its scheduler is off.
+# Successes are not kept, and nothing is scheduled through q2.
 for model in (OrmQ, Success, Failure, Schedule):
     with suppress(NotRegistered):
         admin.site.unregister(model)
 
 
 @admin.register(OrmQ)
-class QueuedAdmin(ModelAdmin, QueueAdmin):  # type: ignore[misc]
-    pass
+class WaitingTaskAdmin(ModelAdmin, QueueAdmin):  # type: ignore[misc]
+    """Tasks that no cluster has taken yet: a lock, which q2 shows, is never set."""
 
-
-@admin.register(Success)
-class SuccessAdmin(ModelAdmin, TaskAdmin):  # type: ignore[misc]
-    pass
+    list_display = ("id", "key", "func", "args")
+    fields = ("key", "func", "args", "task_id")
+    readonly_fields = fields
 
 
 @admin.register(Failure)

@@ -24,6 +24,17 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def bind_forks() -> None:
+    """From now on, every process that this one forks dies with its parent, and so on below it."""
+    parent = 0
+
+    def remember() -> None:
+        nonlocal parent
+        parent = os.getpid()
+
+    os.register_at_fork(before=remember, after_in_child=lambda: die_with_parent(parent))
+
+
 def set_process_name(name: str) -> None:
     """Name this process in ``ps``, ``top`` and ``/proc/PID/comm``; Linux keeps 15 characters."""
     if _libc is not None:

@@ -1,30 +1,77 @@
-"""The one place that puts tasks on the queue.
+"""The only place that puts tasks on the queue, and the only one that takes them off.
 
-Tasks carry ids only and may be lost, doubled or late: the rows are the truth, and the sweep puts
-a missing task back. The queue is a table of the same database, so a task enqueued inside a
-transaction exists exactly when the rows that need it do.
+Tasks carry ids only and may be lost, doubled or late: the rows are the truth, and the sweep
+enqueues a missing task again. The queue is a table of the same database, so a task enqueued inside
+a transaction exists exactly when the rows that need it do.
 """
 
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models.functions import Now
+from django.db import Error, connection
 from django_q.brokers.orm import ORM
+from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from imageproc.models import ClusterHeartbeat
-from imageproc.workers import wakeup
+from imageproc.workers import board
 
+logger = logging.getLogger(__name__)
 IMAGES = "images"
 CONTROL = "control"
+RECONNECT_SECONDS = 1.0
+
+
+class Broker(ORM):  # type: ignore[misc]
+    """django-q2's queue table; a task leaves it when a cluster takes it.
+
+    q2's own broker locks a task until it is acknowledged, by the clock of the host. Here nothing
+    waits for a lock to run out, and no host's clock matters.
+    """
+
+    def dequeue(self) -> list[tuple[int, str]]:
+        """The oldest task as (id, signed package), or after a pause nothing."""
+        with board.polling():
+            try:
+                return self._take_oldest()
+            except Error as error:
+                logger.warning("The queue cannot be read, trying again: %s", error)
+                connection.close()
+                time.sleep(RECONNECT_SECONDS)
+        return []
+
+    def _take_oldest(self) -> list[tuple[int, str]]:
+        row = waiting_tasks(self.list_key).order_by("id").first()
+        if row is None:
+            time.sleep(Conf.POLL)
+            return []
+        taken, _ = OrmQ.objects.filter(pk=row.pk).delete()
+        return [(row.pk, row.payload)] if taken else []  # else another cluster was faster
+
+    def acknowledge(self, task_id: int) -> None:
+        """Nothing to do: the task left the table when it was taken."""
+
+
+def waiting_tasks(cluster: str) -> Any:
+    """Tasks that no cluster of this name has taken yet."""
+    return OrmQ.objects.filter(key=cluster)
+
+
+def waiting(cluster: str) -> int:
+    return int(waiting_tasks(cluster).count())
 
 
 def ensure_pumps() -> int:
-    """Top the queue up to one waiting pump a worker slot. Pumps added.
+    """Top the queue up to one waiting pump for each worker process. Pumps added.
 
     Only waiting pumps count: one that was taken may be running, or may have died with its worker.
-    Surplus pumps find nothing to claim and end at once.
+    A pump too many finds nothing to claim and ends at once.
     """
     slots = ClusterHeartbeat.objects.slots(IMAGES) or settings.WORKERS
     missing = slots - waiting(IMAGES)
@@ -33,47 +80,33 @@ def ensure_pumps() -> int:
     return max(0, missing)
 
 
-def waiting(cluster: str) -> int:
-    """Tasks of a cluster that nobody has taken."""
-    return int(OrmQ.objects.filter(key=cluster, lock__lte=Now()).count())
-
-
 def enqueue_pump() -> None:
-    _enqueue("imageproc.tasks.pump", cluster=IMAGES)
+    async_task("imageproc.tasks.pump", cluster=IMAGES)
 
 
 def enqueue_ingest(request_id: UUID) -> None:
-    _enqueue("imageproc.tasks.ingest", request_id)
+    _enqueue_control("imageproc.tasks.ingest", request_id)
 
 
 def enqueue_complete(request_id: UUID) -> None:
-    _enqueue("imageproc.tasks.complete", request_id)
+    _enqueue_control("imageproc.tasks.complete", request_id)
 
 
 def enqueue_close(request_id: UUID) -> None:
-    _enqueue("imageproc.tasks.close_images", request_id)
+    _enqueue_control("imageproc.tasks.close_images", request_id)
 
 
 def enqueue_erase(request_id: UUID) -> None:
-    _enqueue("imageproc.tasks.erase", request_id)
+    _enqueue_control("imageproc.tasks.erase", request_id)
 
 
 def enqueue_discard(upload_id: UUID) -> None:
-    _enqueue("imageproc.tasks.discard_upload", upload_id)
+    _enqueue_control("imageproc.tasks.discard_upload", upload_id)
 
 
 def enqueue_delivery(delivery_id: UUID) -> None:
-    _enqueue("imageproc.tasks.deliver", delivery_id)
+    _enqueue_control("imageproc.tasks.deliver", delivery_id)
 
 
-def _enqueue(task: str, *ids: UUID, cluster: str = CONTROL) -> None:
-    broker = _Broker(cluster)
-    async_task(task, *(str(value) for value in ids), cluster=cluster, broker=broker)
-
-
-class _Broker(ORM):  # type: ignore[misc]
-    def enqueue(self, task: str) -> int:
-        """Due at once by the database's clock, which is the one that every host goes by."""
-        row = self.get_connection().create(key=self.list_key, payload=task, lock=Now())
-        wakeup.ring(self.list_key)
-        return int(row.pk)
+def _enqueue_control(task: str, row_id: UUID) -> None:
+    async_task(task, str(row_id), cluster=CONTROL)

@@ -1,4 +1,4 @@
-"""Runs programs side by side in the foreground, and starts one that dies again."""
+"""Runs programs side by side in the foreground, and starts one again when it ends."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from imageproc.workers.lifeline import die_with_parent, set_process_name
 
 logger = logging.getLogger(__name__)
-HEALTHY_SECONDS = 10  # one that lived so long started well
-GIVE_UP = 6  # starts in a row that failed
+HEALTHY_SECONDS = 5  # a program that ran for so long had started well
+GIVE_UP = 6  # failed starts in a row
 POLL_SECONDS = 0.1
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -186,6 +184,10 @@ def webhooks_at(receiver: Origin) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def kill(process: psutil.Process) -> None:
-    with suppress(psutil.NoSuchProcess, ProcessLookupError):
-        os.kill(process.pid, signal.SIGKILL)
+def kill(process: psutil.Process) -> bool:
+    """SIGKILL; False if the process had ended before."""
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return False
+    return True

@@ -12,7 +12,7 @@ import psutil
 from tests.support.servers.process import HOST, Server, leash
 from tests.support.servers.service import MANAGE, Service
 
-ROLES = 12  # two clusters of main, guard, pusher, monitor and two workers
+ROLES = 14  # two clusters of main, keeper, guard, two helpers and two workers
 
 
 class Web(Service):

@@ -116,7 +116,7 @@ class TestPages:
             assert root.get(reverse(name)).status_code == 200, name
             assert model_admin
         queue = {model._meta.model_name for model in admin.site._registry}
-        assert {"ormq", "success", "failure"} <= queue
+        assert {"ormq", "failure"} <= queue
 
     def test_an_image_shows_before_after_and_its_attempts(
         self, operator: Client, failed: ProcessingRequest

@@ -233,7 +233,7 @@ class TestAccess:
 
 def test_a_host_without_a_web_server_answers_on_its_own_port(tree: Any) -> None:
     [port] = free_ports(1)
-    running = tree(METRICS_PORT=port).start(roles=12)
+    running = tree(METRICS_PORT=port).start(roles=14)
     running.kill("images.worker")
     running.wait_for_new("images.worker", set(), 2)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:

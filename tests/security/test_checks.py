@@ -62,7 +62,6 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("E006", {"S3_BUCKET": "", "S3_ENDPOINT_URL": "http://127.0.0.1:9"}),
     ("E007", {"STORAGES": HALF_A_KEY}),
     ("E008", {"LEASE_SECONDS": 1}),
-    ("E009", {"Q_CLUSTER": {"ALT_CLUSTERS": {"images": {"timeout": 300, "retry": 300}}}}),
     ("E010", {"FETCH_DEADLINE": 200.0}),
     ("E010", {"FETCH_DEADLINE": 0.0}),
     ("E011", {"OUTBOUND_ALLOW_CIDRS": ["10.0.0.1/8"]}),

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler
 from django.utils import timezone
-from django_q.conf import Conf
 from django_q.signing import SignedPackage
 
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
@@ -147,37 +145,35 @@ class Tree:
             cursor.execute(sql, values)
             return cursor.fetchall() if cursor.description else []
 
-    def enqueue(
-        self, task: str, *args: Any, cluster: str = "images", age: float = 0, **options: Any
-    ) -> None:
-        """Put a task of tests.workers.tasks on the queue, due ``age`` seconds ago."""
-        now = timezone.now()
+    def enqueue(self, task: str, *args: Any, cluster: str = "images", **options: Any) -> None:
+        """Put a task of tests.workers.tasks on the queue."""
         package = {
             "id": os.urandom(16).hex(),
             "name": task,
             "func": f"tests.workers.tasks.{task}",
             "args": tuple(str(arg) if isinstance(arg, Path) else arg for arg in args),
             "kwargs": {},
-            "started": now,
-            "ack_failure": Conf.ACK_FAILURES,
+            "started": timezone.now(),
             **options,
         }
         payload = SignedPackage.dumps(package)
         with self.database() as connection, connection.cursor() as cursor:
-            due = connection.ops.adapt_datetimefield_value(now - timedelta(seconds=age))
             cursor.execute(
-                "INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, %s)",
-                (cluster, payload, due),
+                "INSERT INTO django_q_ormq (key, payload) VALUES (%s, %s)", (cluster, payload)
             )
 
     def queued(self) -> int:
         return int(self.query("SELECT count(*) FROM django_q_ormq")[0][0])
 
     def runs_a_task(self, seconds: float = 30.0, cluster: str = "images") -> None:
-        """Enqueue a task and wait until it has run."""
+        """Enqueue a task, again every second as the sweep does, until it has run."""
         file = self.directory / f"ran-{os.urandom(4).hex()}"
-        self.enqueue("touch", file, cluster=cluster)
-        wait_for(file.exists, seconds)
+        deadline = time.monotonic() + seconds
+        while not file.exists():
+            assert time.monotonic() < deadline, f"no task was run in {seconds} s"
+            self.enqueue("touch", file, cluster=cluster)
+            with suppress(AssertionError):
+                wait_for(file.exists, 1)
 
 
 def empty_database(directory: Path) -> Path:

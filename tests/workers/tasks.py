@@ -30,11 +30,6 @@ def leave(path: str) -> None:
     os._exit(0)
 
 
-def die_once(path: str) -> None:
-    if note(path) == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
 def nap(path: str, seconds: float) -> None:
     """Deaf to everything for ``seconds``."""
     note(path, "begin")

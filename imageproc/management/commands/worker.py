@@ -2,21 +2,27 @@
 
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils.module_loading import import_string
 
 from imageproc.requests import operations
+from imageproc.scrape import serve
+from imageproc.scrape.processes import fold
+from imageproc.workers.periodic import every
 from imageproc.workers.supervisor import Program, Supervisor
 
-# From the first signal to the last process: the drain, its acknowledgements, the way down.
+# What a stop may take beyond DRAIN_SECONDS: q2's helpers end after the workers.
 GRACE_SECONDS = 10
+# The metrics of dead processes are added up so often, whether or not anybody scrapes.
+FOLD_SECONDS = 600
 
-# glibc gives threads heaps of their own and keeps what they freed: with a crew of dozens that is
-# a hundred megabytes of pictures long gone. Two heaps serve them as well; the codec holds no lock.
-# And what is 4 MB or more goes back to the system at once, however much of it there was; of the
-# rest, 16 MB stay: to take them anew for each picture costs 3 ms of page faults (mallopt(3)).
+# glibc gives threads heaps of their own and keeps what they freed: with dozens of threads that is
+# a hundred megabytes of finished pictures. Two heaps serve them as well; the codec holds no lock.
+# Blocks of 4 MB or more go back to the system at once. 16 MB of the rest stay, because taking them
+# again for each picture costs 3 ms of page faults (mallopt(3)).
 _ALLOCATOR = {
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": str(4 * 1024**2),
@@ -36,18 +42,23 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, only: str | None, **options: Any) -> None:
-        if only is None:
-            sys.exit(Supervisor(clusters(), grace=grace()).run())
-        _enter(only)
-        operations.prepare_folder()
-        from imageproc.workers.main import Cluster
+        run(only)
 
-        sys.exit(Cluster(only).run())
+
+def run(only: str | None) -> NoReturn:
+    """Both clusters under a supervisor, or the one with this name alone, until they end."""
+    if only is None:
+        sys.exit(Supervisor(clusters(), grace=grace()).run())
+    _enter(only)
+    operations.prepare_folder()
+    from imageproc.workers.cluster import Cluster
+
+    sys.exit(Cluster(only, start_chores=lambda: _start_chores(only)).run())
 
 
 def clusters() -> list[Program]:
-    """One program for each cluster of the settings. They share one folder of metrics: the control
-    cluster answers scrapes for both."""
+    """One program for each cluster of the settings. They share one folder of metrics, and the
+    control cluster answers scrapes for both."""
     manage = str(settings.BASE_DIR / "manage.py")
     return [
         Program(
@@ -63,12 +74,21 @@ def clusters() -> list[Program]:
     ]
 
 
+def _start_chores(name: str) -> None:
+    """What the keeper of a cluster does besides."""
+    if settings.METRICS_PORT:
+        serve(settings.METRICS_PORT)
+    every(FOLD_SECONDS, f"{name} metrics", fold)
+    if name == "control":
+        every(settings.TICK_SECONDS, "sweep", import_string(settings.CLUSTER_TICK))
+
+
 def grace() -> float:
     return float(settings.DRAIN_SECONDS + GRACE_SECONDS)
 
 
 def _enter(name: str) -> None:
-    """q2 reads its configuration once, at import: start this process again under the name."""
+    """Start this process again under the name, because q2 reads its settings once, at import."""
     if os.environ.get("Q_CLUSTER_NAME") != name:
         os.environ |= {"Q_CLUSTER_NAME": name, **ALLOCATOR}
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606

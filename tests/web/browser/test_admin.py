@@ -16,7 +16,7 @@ LISTS = (
     *("apikey", "switch", "clusterheartbeat"),
 )
 SCHEMES: tuple[Scheme, ...] = ("dark", "light")
-OTHERS = ("auth/user", "auth/group", "django_q/ormq", "django_q/success", "django_q/failure")
+OTHERS = ("auth/user", "auth/group", "django_q/ormq", "django_q/failure")
 
 
 class Walk:
