@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Protocol
 
 from django.conf import settings
-from django.http import HttpRequest
 
 # What one subscriber is given: counting single IPv6 addresses would count nothing (RFC 6177).
 V6_PREFIX = 64
@@ -14,7 +14,14 @@ V6_PREFIX = 64
 UNKNOWN = "unknown"
 
 
-def address_of(request: HttpRequest) -> str:
+class Call(Protocol):
+    """A request of Django or of REST framework."""
+
+    @property
+    def META(self) -> Any: ...  # noqa: N802
+
+
+def address_of(request: Call) -> str:
     """The client's address as limits count it; an IPv6 client is its /64.
 
     Each proxy appends the address that it saw to X-Forwarded-For, so only the last NUM_PROXIES
@@ -26,13 +33,13 @@ def address_of(request: HttpRequest) -> str:
     return str(address or UNKNOWN)
 
 
-def known_address_of(request: HttpRequest) -> str | None:
+def known_address_of(request: Call) -> str | None:
     """``address_of``, or None where there is none: for a database's column of addresses."""
     address = address_of(request)
     return None if address == UNKNOWN else address
 
 
-def may_be_anonymous(request: HttpRequest) -> bool:
+def may_be_anonymous(request: Call) -> bool:
     """API_ANONYMOUS, and the call comes from this very machine, through no proxy.
 
     The bind address is judged at the start (imageproc.checks, `up`); a web server that was started
@@ -45,13 +52,13 @@ def may_be_anonymous(request: HttpRequest) -> bool:
     return peer is not None and peer.is_loopback and not proxied
 
 
-def _forwarded(request: HttpRequest) -> IPv4Address | IPv6Address | None:
+def _forwarded(request: Call) -> IPv4Address | IPv6Address | None:
     chain = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     trusted = min(settings.NUM_PROXIES, len(chain))
     return _parse(chain[-trusted]) if trusted else None
 
 
-def _peer(request: HttpRequest) -> IPv4Address | IPv6Address | None:
+def _peer(request: Call) -> IPv4Address | IPv6Address | None:
     return _parse(request.META.get("REMOTE_ADDR", ""))
 
 

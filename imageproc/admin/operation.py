@@ -12,6 +12,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from unfold.decorators import action
 from unfold.enums import ActionVariant
@@ -114,10 +115,8 @@ def on_page(operation: Operation) -> Any:
     def run(admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
         one = admin.get_object(request, object_id)
         if one is None:
-            answer: HttpResponse = admin._get_obj_does_not_exist_redirect(
-                request, admin.opts, object_id
-            )
-            return answer
+            messages.warning(request, f"There is no {admin.opts.verbose_name} {object_id}.")
+            return redirect("admin:index")
         return ask_then_do(admin, request, operation, [one], admin.page_of(one))
 
     run.__name__ = operation.name

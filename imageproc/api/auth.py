@@ -53,7 +53,7 @@ class LocalAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
-        if not callers.may_be_anonymous(request._request):
+        if not callers.may_be_anonymous(request):
             return None
         if request.method not in SAFE_METHODS and _is_cross_site(request):
             raise CrossSite

@@ -80,13 +80,13 @@ class CallThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         # The laptop's own user: there is no one to keep apart.
-        if callers.may_be_anonymous(request._request):
+        if callers.may_be_anonymous(request):
             return True
         self.seconds = self._seconds(request)
         return not self.seconds
 
     def _seconds(self, request: Request) -> float:
-        address, caller = callers.address_of(request._request), caller_of(request)
+        address, caller = callers.address_of(request), caller_of(request)
         waits = [CALLS_OF_ADDRESS.allow(address, settings.CALLS_PER_MINUTE_ADDRESS)]
         if caller:
             waits.append(CALLS_OF_CALLER.allow(caller, settings.CALLS_PER_MINUTE_KEY))
@@ -100,7 +100,7 @@ class CallThrottle(BaseThrottle):
 
 def refuse_guessing(request: Request) -> None:
     """Count a wrong key; raises Throttled where an address shows too many."""
-    who = callers.address_of(request._request)
+    who = callers.address_of(request)
     if seconds := WRONG_KEYS.allow(who, settings.WRONG_KEYS_PER_MINUTE):
         raise Throttled(wait=math.ceil(seconds))
 
