@@ -14,9 +14,9 @@ from tests.support.servers.postgres import Postgres
 from tests.support.servers.rclone import Rclone
 
 pytestmark = pytest.mark.timeout(900)
-# These run in the long form only: a sender that dies is waited for a minute, and a request releases
-# its lease only once.
-ALONE = {"send:before", "send:after", "release:after"}
+# These run in the long form only: a sender that dies is waited for a minute, a request releases its
+# lease only once, and a completion that has died five times ends the request with a reason.
+ALONE = {"send:before", "send:after", "release:after", "webhook:before", "webhook:after"}
 
 
 def crash_at(
