@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from imageproc import sheet
+from imageproc import intake, sheet
 from imageproc.api import shapes
 from imageproc.faults import by_code
 from imageproc.models import (
@@ -24,7 +25,7 @@ HOSTS = 100
 
 def accepted(request: ProcessingRequest) -> shapes.Accepted:
     """As it was when it was accepted, so that a replay is the same answer to the byte."""
-    return {
+    answer: shapes.Accepted = {
         "requestId": str(request.id),
         "status": "PENDING",
         "message": f"Accepted: {request.total_images} images of {request.total_products} products.",
@@ -32,26 +33,67 @@ def accepted(request: ProcessingRequest) -> shapes.Accepted:
         "totalImages": request.total_images,
         "links": report.links_of(request),
     }
+    if request.notes:
+        answer["notes"] = request.notes
+    if request.bad_rows:
+        answer["skippedRows"] = request.bad_rows
+    if request.imageless_rows:
+        answer["rowsWithoutImage"] = request.imageless_rows
+    return answer
 
 
-def rehearsal(found: sheet.Summary) -> shapes.Rehearsal:
+def errors_csv(errors: Iterable[sheet.LineError]) -> Iterator[bytes]:
+    return sheet.write_errors(
+        [getattr(error, name) for name in sheet.ERROR_COLUMNS] for error in errors
+    )
+
+
+def rehearsal(checked: sheet.Sheet, options: intake.Options) -> shapes.Rehearsal:
+    found = checked.summary
     hosts = found.hosts.most_common(HOSTS)
+    errors = found.errors[: intake.SHOWN_ERRORS]
     return {
         "dryRun": True,
-        "valid": found.ok,
+        "valid": intake.is_accepted(checked, options),
         "totalProducts": found.rows,
         "totalImages": found.images,
         "hosts": [{"host": host, "images": images} for host, images in hosts],
-        "otherHostsImages": found.images - sum(images for _, images in hosts),
+        "otherHostsImages": max(0, found.images - sum(images for _, images in hosts)),
         "duplicateUrls": found.duplicate_urls,
-        "errors": [cast("shapes.LineError", error._asdict()) for error in found.errors],
+        "errors": [cast("shapes.LineError", error._asdict()) for error in errors],
         "errorCount": found.error_count,
+        "errorKinds": cast("list[shapes.ErrorKind]", intake.kinds_of(found)),
+        "badRows": found.bad_rows,
+        "rowsWithoutImage": found.imageless_rows,
+        "encoding": checked.format.encoding if checked.format else None,
+        "columns": columns(checked.format) if checked.format else None,
+        "rows": [
+            {
+                "line": row.line,
+                "serialNumber": row.serial_number,
+                "productName": row.product_name,
+                "imageUrls": list(row.urls),
+            }
+            for row in checked.preview
+        ],
+        "notes": intake.notes_on(checked),
+    }
+
+
+def columns(form: sheet.SheetFormat) -> shapes.Columns:
+    header = form.header
+    return {
+        "images": [header[index] for index in form.images],
+        "serial": None if form.serial is None else header[form.serial],
+        "name": None if form.name is None else header[form.name],
+        "foundBy": cast("Any", form.found_by),
+        "profile": form.profile or None,
     }
 
 
 def summary(request: ProcessingRequest) -> shapes.Summary:
     progress = report.progress_of(request)
-    return {
+    answer: shapes.Summary = {
         "requestId": str(request.id),
         "status": cast("shapes.RequestState", request.status),
         "fileName": request.file_name,
@@ -74,6 +116,11 @@ def summary(request: ProcessingRequest) -> shapes.Summary:
         "completedAt": request.completed_at,
         "links": report.links_of(request),
     }
+    if request.bad_rows:
+        answer["skippedRows"] = request.bad_rows
+    if request.imageless_rows:
+        answer["rowsWithoutImage"] = request.imageless_rows
+    return answer
 
 
 def status(
@@ -109,11 +156,15 @@ def product(
     return {
         "serialNumber": listed.serial_number,
         "productName": listed.product_name,
-        "status": cast("shapes.ProductState", state_of({image["status"] for image in images})),
+        "status": cast("shapes.ProductState", _state(images)),
         "inputImageUrls": [image["inputUrl"] for image in images],
         "outputImageUrls": [image["outputUrl"] for image in images],
         "images": images,
     }
+
+
+def _state(images: list[shapes.Image]) -> str:
+    return state_of({image["status"] for image in images}) if images else report.NO_IMAGE
 
 
 def image_entry(

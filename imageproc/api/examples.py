@@ -40,6 +40,21 @@ _rehearsal: shapes.Rehearsal = {
     "duplicateUrls": 0,
     "errors": [],
     "errorCount": 0,
+    "errorKinds": [],
+    "badRows": 0,
+    "rowsWithoutImage": 0,
+    "encoding": "utf-8",
+    "columns": {
+        "images": ["Image Src", "Variant Image"],
+        "serial": "Handle",
+        "name": "Title",
+        "foundBy": "profile",
+        "profile": "Shopify",
+    },
+    "rows": [
+        {"line": 2, "serialNumber": "red-shoe", "productName": "Red Shoe", "imageUrls": [_input]}
+    ],
+    "notes": [],
 }
 _invalid: shapes.Problem = {
     "type": "about:blank",
@@ -54,9 +69,11 @@ _invalid: shapes.Problem = {
             "value": "",
             "code": "name_missing",
             "message": "The product has no name.",
+            "row": 2,
         }
     ],
     "errorCount": 1,
+    "errorKinds": [{"code": "name_missing", "message": "The product has no name.", "count": 1}],
 }
 _status: Any = {
     "requestId": REQUEST_ID,

@@ -9,6 +9,7 @@ from typing import (
     Annotated,
     Any,
     Literal,
+    NotRequired,
     Union,
     get_args,
     get_origin,
@@ -52,10 +53,13 @@ def components() -> dict[str, Schema]:
 
 def _object(shape: Any) -> Schema:
     hints = get_type_hints(shape, include_extras=True)
+    # The class's own __required_keys__ does not see through annotations kept as text.
+    optional = [name for name, hint in hints.items() if get_origin(hint) is NotRequired]
+    hints |= {name: get_args(hints[name])[0] for name in optional}
     schema: Schema = {
         "type": "object",
         "properties": {name: _schema(hint) for name, hint in hints.items()},
-        "required": sorted(shape.__required_keys__),
+        "required": sorted(shape.__required_keys__ - set(optional)),
         "additionalProperties": False,
     }
     if (doc := inspect.getdoc(shape)) and not doc.startswith("dict("):

@@ -134,7 +134,13 @@ def problem_response(
 
 
 def _refused(error: Refused) -> Response:
-    members = {"errors": error.errors, "errorCount": error.error_count} if error.errors else {}
+    members: dict[str, Any] = {}
+    if error.errors:
+        members = {
+            "errors": error.errors,
+            "errorCount": error.error_count,
+            "errorKinds": error.kinds,
+        }
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
     return problem(error.status, error.code, error.message, headers=headers, **members)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from rest_framework import serializers
@@ -10,6 +11,7 @@ from imageproc.images.recipe import MAX_SIDE
 from imageproc.intake import Options
 from imageproc.models import Priority, RequestStatus
 from imageproc.requests import report
+from imageproc.sheet import Choice
 
 
 class UploadSerializer(serializers.Serializer[Options]):
@@ -36,9 +38,46 @@ class UploadSerializer(serializers.Serializer[Options]):
     storeOriginals = serializers.BooleanField(  # noqa: N815
         default=False, help_text="Also keep the original images."
     )
+    columns = serializers.CharField(
+        required=False,
+        max_length=20_000,
+        help_text='Which columns to read, as JSON: {"images": ["Image Src"], "serial": "Handle", '
+        '"name": "Title"}. Without it they are found by the header, or by what the cells hold.',
+    )
+    baseUrl = serializers.URLField(  # noqa: N815
+        max_length=2048, default="", help_text="What paths in image cells, as Magento's, are below."
+    )
+    onError = serializers.ChoiceField(  # noqa: N815
+        choices=["refuse", "skip"],
+        default="refuse",
+        help_text="refuse: one bad row refuses the file. skip: bad rows are left out and named in "
+        "the output and in failed.csv.",
+    )
+    output = serializers.ChoiceField(
+        choices=["append", "replace"],
+        default="append",
+        help_text="append: output URLs in columns of their own. replace: in the place of the input "
+        "URLs, which stay where there is no result.",
+    )
+    statusColumn = serializers.BooleanField(  # noqa: N815
+        default=False, help_text="With output=replace: add the columns Status and Error."
+    )
     dryRun = serializers.BooleanField(  # noqa: N815
         default=False, help_text="Check the file and store nothing."
     )
+
+    def validate_columns(self, value: str) -> Choice:
+        try:
+            chosen = json.loads(value)
+            return Choice(
+                tuple(map(_text, chosen["images"])),
+                _text(chosen.get("serial") or ""),
+                _text(chosen.get("name") or ""),
+            )
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise serializers.ValidationError(
+                'Use JSON like {"images": ["Image Src"], "serial": "Handle", "name": "Title"}.'
+            ) from error
 
     def options(self) -> Options:
         given = self.validated_data
@@ -52,7 +91,33 @@ class UploadSerializer(serializers.Serializer[Options]):
             store_originals=given["storeOriginals"],
             priority=given["priority"],
             webhook_url=given["webhookUrl"],
+            skip_bad_rows=given["onError"] == "skip",
+            replace_urls=given["output"] == "replace",
+            status_column=given["statusColumn"],
+            columns=given.get("columns"),
+            image_base=given["baseUrl"],
         )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+class OutputSerializer(serializers.Serializer[Any]):
+    """The form of the output CSV; without ``output``, the one that the upload asked for."""
+
+    output = serializers.ChoiceField(choices=["append", "replace"], default=None)
+    statusColumn = serializers.BooleanField(  # noqa: N815
+        default=False, help_text="With output=replace: add the columns Status and Error."
+    )
+
+    def form(self) -> report.Form | None:
+        given = self.validated_data
+        if given["output"] is None:
+            return None
+        return report.Form(given["output"] == "replace", given["statusColumn"])
 
 
 class UploadFormSerializer(UploadSerializer):

@@ -6,12 +6,14 @@ A docstring becomes the schema's description, the text of ``Annotated`` a field'
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from imageproc.requests.report import Links
 
 RequestState = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"]
-ProductState = Literal["PENDING", "PROCESSING", "COMPLETED", "PARTIAL", "FAILED", "CANCELLED"]
+ProductState = Literal[
+    "PENDING", "PROCESSING", "COMPLETED", "PARTIAL", "FAILED", "CANCELLED", "NO_IMAGE"
+]
 DeliveryState = Literal["PENDING", "SENDING", "DELIVERED", "FAILED"]
 
 
@@ -24,6 +26,9 @@ class Accepted(TypedDict):
     totalProducts: int
     totalImages: int
     links: Links
+    notes: NotRequired[Annotated[list[str], "What to know of how the file was read."]]
+    skippedRows: NotRequired[Annotated[int, "Rows left out because of onError=skip."]]
+    rowsWithoutImage: NotRequired[int]
 
 
 class LineError(TypedDict):
@@ -34,6 +39,32 @@ class LineError(TypedDict):
     value: Annotated[str, "The value found there, at most 200 characters."]
     code: str
     message: str
+    row: Annotated[int, "The row that a spreadsheet shows, 0 where it is not known."]
+
+
+class ErrorKind(TypedDict):
+    """Errors of one code; ``message`` is that of the first."""
+
+    code: str
+    message: str
+    count: int
+
+
+class Columns(TypedDict):
+    """The header's names of the columns that are read."""
+
+    images: list[str]
+    serial: str | None
+    name: str | None
+    foundBy: Literal["caller", "saved", "profile", "names", "content"]
+    profile: Annotated[str | None, "The platform whose header it is."]
+
+
+class PreviewRow(TypedDict):
+    line: int
+    serialNumber: str
+    productName: str
+    imageUrls: list[str]
 
 
 class HostCount(TypedDict):
@@ -53,6 +84,13 @@ class Rehearsal(TypedDict):
     duplicateUrls: Annotated[int, "URLs that occur earlier in the file."]
     errors: Annotated[list[LineError], "The first errors."]
     errorCount: int
+    errorKinds: Annotated[list[ErrorKind], "All errors by code, the commonest first."]
+    badRows: Annotated[int, "Rows that onError=skip would leave out."]
+    rowsWithoutImage: int
+    encoding: str | None
+    columns: Annotated[Columns | None, "null where no column of images was found."]
+    rows: Annotated[list[PreviewRow], "The first three rows as they are read."]
+    notes: Annotated[list[str], "What to know of how the file was read."]
 
 
 class Failure(TypedDict):
@@ -147,6 +185,8 @@ class Summary(TypedDict):
     startedAt: datetime | None
     completedAt: datetime | None
     links: Links
+    skippedRows: NotRequired[Annotated[int, "Rows left out because of onError=skip."]]
+    rowsWithoutImage: NotRequired[int]
 
 
 class Status(Summary):
@@ -195,3 +235,4 @@ class Problem(TypedDict, total=False):
     detail: str
     errors: list[dict[str, Any]]
     errorCount: int
+    errorKinds: list[ErrorKind]

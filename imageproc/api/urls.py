@@ -8,6 +8,7 @@ REQUEST = "requests/<uuid:request_id>"
 
 urlpatterns = [
     path("upload", uploads.UploadView.as_view(), name="upload"),
+    path("upload/errors.csv", uploads.ErrorsView.as_view(), name="upload-errors"),
     path("status/<uuid:request_id>", requests.StatusView.as_view(), name="status"),
     path("requests", requests.ListView.as_view(), name="requests"),
     path(REQUEST, requests.RequestView.as_view(), name="request"),
@@ -16,6 +17,7 @@ urlpatterns = [
     path(f"{REQUEST}/output.csv", files.OutputCsvView.as_view(), name="output-csv"),
     path(f"{REQUEST}/input.csv", files.InputCsvView.as_view(), name="input-csv"),
     path(f"{REQUEST}/failed.csv", files.FailedCsvView.as_view(), name="failed-csv"),
+    path(f"{REQUEST}/errors.csv", files.ErrorsCsvView.as_view(), name="errors-csv"),
     path("images/<uuid:image_id>", images.ImageView.as_view(), name="image"),
     path("images/<uuid:image_id>/original", images.OriginalView.as_view(), name="original"),
     path("images/<uuid:image_id>/<str:name>", images.ImageView.as_view(), name="named-image"),

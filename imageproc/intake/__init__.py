@@ -1,12 +1,29 @@
 """From an uploaded file to rows: ``upload`` is the only door in, ``ingest`` writes the rows."""
 
 from imageproc.intake.upload import (
+    SHOWN_ERRORS,
     Options,
     Refused,
     Upload,
     accept,
+    errors_of,
     inspect,
+    is_accepted,
+    kinds_of,
+    notes_on,
     rehearse,
 )
 
-__all__ = ["Options", "Refused", "Upload", "accept", "inspect", "rehearse"]
+__all__ = [
+    "SHOWN_ERRORS",
+    "Options",
+    "Refused",
+    "Upload",
+    "accept",
+    "errors_of",
+    "inspect",
+    "is_accepted",
+    "kinds_of",
+    "notes_on",
+    "rehearse",
+]

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from imageproc import sheet
 from imageproc.faults import INGEST_DIED, INPUT_UNREADABLE, Fault
-from imageproc.models import ProcessingRequest, Product, ProductImage
+from imageproc.models import ProcessingRequest, Product, ProductImage, RowError
 from imageproc.models.bulk import analyze, insert_rows
 from imageproc.models.ids import uuid7_text
 from imageproc.models.request import MAX_TASK_ATTEMPTS
@@ -73,7 +73,8 @@ def _give_up(hold: Hold, fault: Fault) -> int:
 def _read_and_write(hold: Hold, request: ProcessingRequest, stop: Callable[[], bool]) -> int:
     form = sheet.SheetFormat.from_dict(request.sheet)
     with open_checked(request) as stream:
-        rows = sheet.rows(stream, form, skip=request.ingested_products)
+        bad_lines = RowError.objects.lines(request.id) if request.bad_rows else ()
+        rows = sheet.rows(stream, form, request.ingested_products, bad_lines)
         return _write_rows(hold, request, rows, stop)
 
 
@@ -108,7 +109,7 @@ def _chunks(rows: Iterable[sheet.Row]) -> Iterator[list[sheet.Row]]:
     images = 0
     for row in rows:
         chunk.append(row)
-        images += len(row.urls)
+        images += len(row.urls) or 1  # a row without an image costs a product
         if images >= CHUNK:
             yield chunk
             chunk, images = [], 0

@@ -20,13 +20,16 @@ from imageproc.faults import Fault
 from imageproc.images import names, store
 from imageproc.images.fetch import Policy, check
 from imageproc.images.recipe import PRESETS, Recipe
-from imageproc.intake import pending
-from imageproc.models import PendingUpload, Priority, ProcessingRequest, Switch
+from imageproc.intake import columns, pending
+from imageproc.models import PendingUpload, Priority, ProcessingRequest, RowError, Switch
 from imageproc.models.ids import uuid7
 from imageproc.workers import queue
 
 READ_BYTES = 1 << 16
 RETRY_SECONDS = 30
+# Errors that an answer names; errors of rows that one request may skip.
+SHOWN_ERRORS = 100
+MAX_SKIPPED = 100_000
 SLOW = "Storing the file took too long. Upload it again."
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 
@@ -34,8 +37,9 @@ IDEMPOTENCY_KEPT = timedelta(hours=24)
 class Refused(Exception):  # noqa: N818
     """The upload was refused and nothing was stored.
 
-    ``code``: stable. ``status``: HTTP. ``errors``: [{line, column, value, code, message}], the
-    first ones of ``error_count``. ``retry_after``: seconds, where trying again can help.
+    ``code``: stable. ``status``: HTTP. ``errors``: [{line, column, value, code, message, row}], the
+    first ones of ``error_count``. ``kinds``: [{code, message, count}], all of them by code, the
+    commonest first. ``retry_after``: seconds, where trying again can help.
     """
 
     def __init__(
@@ -46,16 +50,19 @@ class Refused(Exception):  # noqa: N818
         *,
         errors: list[dict[str, Any]] | None = None,
         error_count: int = 0,
+        kinds: list[dict[str, Any]] | None = None,
         retry_after: int | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
         self.errors, self.error_count, self.retry_after = errors or [], error_count, retry_after
+        self.kinds = kinds or []
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What may be asked of an upload. None: as the preset has it. Sizes in pixels."""
+    """What may be asked of an upload. None: as the preset has it, or as it is found. Sizes in
+    pixels."""
 
     preset: str = "catalog"
     max_width: int | None = None
@@ -66,6 +73,14 @@ class Options:
     store_originals: bool = False
     priority: str = Priority.NORMAL.value
     webhook_url: str = ""
+    # Bad rows: the whole file is refused, or they are left out.
+    skip_bad_rows: bool = False
+    # Output URLs in the input's place, with the columns Status and Error or without them.
+    replace_urls: bool = False
+    status_column: bool = False
+    columns: sheet.Choice | None = None
+    # What paths in image cells are below.
+    image_base: str = ""
 
     def recipe(self) -> Recipe:
         own = {
@@ -101,7 +116,7 @@ def accept(upload: Upload) -> ProcessingRequest:
     _check_open()
     _check_quota(upload.owner_id, 1)
     _check_webhook(upload.options)
-    checked = inspect(upload.file)
+    checked = inspect(upload)
     request_id = uuid7()
     PendingUpload.objects.create(id=request_id)
     try:
@@ -117,28 +132,74 @@ def accept(upload: Upload) -> ProcessingRequest:
         raise
 
 
-def rehearse(upload: Upload) -> sheet.Summary:
-    """What ``accept`` would find in the file; nothing is stored. Raises Refused for what is wrong
-    with the rest of the upload."""
+def rehearse(upload: Upload) -> sheet.Sheet:
+    """What ``accept`` would find in the file, read to its end; nothing is stored. Raises Refused
+    for what is wrong with the rest of the upload."""
     _check_size(_size(upload.file))
     _check_webhook(upload.options)
-    return _examine(upload.file).validate()
-
-
-def inspect(file: IO[bytes]) -> sheet.Sheet:
-    """Read a whole CSV and judge every line of it. Raises Refused with the first errors."""
-    checked = _examine(file)
-    summary = checked.validate()
-    if not summary.ok:
-        raise Refused(
-            400,
-            "csv_invalid",
-            f"The file has {summary.error_count} "
-            f"{'error' if summary.error_count == 1 else 'errors'}; nothing was stored.",
-            errors=[error._asdict() for error in summary.errors],
-            error_count=summary.error_count,
-        )
+    checked = _examine(upload)
+    checked.validate()
     return checked
+
+
+def inspect(upload: Upload) -> sheet.Sheet:
+    """Read a whole CSV and judge every line of it. Raises Refused with the first errors."""
+    checked = rehearse(upload)
+    if not is_accepted(checked, upload.options):
+        raise _invalid(checked.summary)
+    return checked
+
+
+def is_accepted(checked: sheet.Sheet, options: Options) -> bool:
+    """Whether a file that was read to its end becomes a request."""
+    found = checked.summary
+    skippable = options.skip_bad_rows and found.usable and found.error_count <= MAX_SKIPPED
+    return found.ok or skippable
+
+
+def errors_of(upload: Upload) -> Iterator[sheet.LineError]:
+    """Everything to correct in a file. Raises Refused as ``rehearse`` does."""
+    _check_size(_size(upload.file))
+    return (item for item in _examine(upload) if isinstance(item, sheet.LineError))
+
+
+def notes_on(checked: sheet.Sheet) -> list[str]:
+    """What the owner should know of how a file was read."""
+    form, found = checked.format, checked.summary
+    notes = []
+    if form and form.assumed:
+        notes.append(
+            f"The file does not say how its letters are encoded; {form.encoding} was assumed. "
+            "Its bytes come back unchanged."
+        )
+    if found.unescaped:
+        links = "1 link" if found.unescaped == 1 else f"{found.unescaped:,} links"
+        notes.append(f"In {links} the HTML &amp; was read as &.")
+    if found.headers:
+        times = "once" if found.headers == 1 else f"{found.headers:,} times"
+        notes.append(f"The header is repeated {times} among the rows; it is left out there.")
+    return notes
+
+
+def kinds_of(found: sheet.Summary) -> list[dict[str, Any]]:
+    """[{code, message, count}] of a file's errors, the commonest first."""
+    sentences = {error.code: error.message for error in reversed(found.errors)}
+    return [
+        {"code": code, "message": sentences.get(code, ""), "count": count}
+        for code, count in found.kinds.most_common()
+    ]
+
+
+def _invalid(found: sheet.Summary) -> Refused:
+    return Refused(
+        400,
+        "csv_invalid",
+        f"The file has {found.error_count} "
+        f"{'error' if found.error_count == 1 else 'errors'}; nothing was stored.",
+        errors=[error._asdict() for error in found.errors[:SHOWN_ERRORS]],
+        error_count=found.error_count,
+        kinds=kinds_of(found),
+    )
 
 
 def _check_size(size: int) -> None:
@@ -157,12 +218,17 @@ def _size(file: IO[bytes]) -> int:
     return size
 
 
-def _examine(file: IO[bytes]) -> sheet.Sheet:
+def _examine(upload: Upload) -> sheet.Sheet:
     policy = Policy.from_settings()
+    options = upload.options
     limits = sheet.Limits(
-        max_rows=settings.MAX_IMAGES_PER_REQUEST, max_images=settings.MAX_IMAGES_PER_REQUEST
+        max_rows=settings.MAX_IMAGES_PER_REQUEST,
+        max_images=settings.MAX_IMAGES_PER_REQUEST,
+        max_errors=MAX_SKIPPED if options.skip_bad_rows else SHOWN_ERRORS,
     )
-    return sheet.read(cast("BinaryIO", file), limits, lambda url: _judge(url, policy))
+    wanted = columns.wanted(upload.owner_id, options.columns, options.image_base)
+    file = cast("BinaryIO", upload.file)
+    return sheet.read(file, limits, lambda url: _judge(url, policy), wanted)
 
 
 def _judge(url: str, policy: Policy) -> tuple[str, str] | None:
@@ -240,11 +306,17 @@ def _create(
             store_originals=options.store_originals,
             total_products=checked.summary.rows,
             total_images=checked.summary.images,
+            imageless_rows=checked.summary.imageless_rows,
+            bad_rows=checked.summary.bad_rows,
+            notes=notes_on(checked),
+            replace_urls=options.replace_urls,
+            status_column=options.status_column,
             base_url=upload.base_url,
             webhook_url=options.webhook_url,
             idempotency_key=upload.idempotency_key,
             idempotency_digest=digest,
         )
+        RowError.objects.add(request_id, checked.summary.errors)
         if not PendingUpload.objects.accept(request_id):
             raise Refused(503, "upload_too_slow", SLOW, retry_after=RETRY_SECONDS)
         queue.enqueue_ingest(request_id)

@@ -3,9 +3,11 @@
 from imageproc.models.apikey import ApiKey
 from imageproc.models.heartbeat import ClusterHeartbeat
 from imageproc.models.image import ImageStatus, ProductImage
+from imageproc.models.mapping import ColumnMapping
 from imageproc.models.minute import FinishedImage, MinuteTally
 from imageproc.models.product import Product
 from imageproc.models.request import Priority, ProcessingRequest, RequestStatus
+from imageproc.models.rowerror import RowError
 from imageproc.models.switch import Switch
 from imageproc.models.tally import FailureTally
 from imageproc.models.upload import PendingUpload
@@ -19,6 +21,7 @@ from imageproc.models.webhook import (
 __all__ = [
     "ApiKey",
     "ClusterHeartbeat",
+    "ColumnMapping",
     "DeliveryStatus",
     "FailureTally",
     "FinishedImage",
@@ -30,6 +33,7 @@ __all__ = [
     "Product",
     "ProductImage",
     "RequestStatus",
+    "RowError",
     "Switch",
     "WebhookAttempt",
     "WebhookDelivery",

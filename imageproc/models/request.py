@@ -296,7 +296,16 @@ class ProcessingRequest(models.Model):
     # imageproc.images.compress.Recipe as a dict.
     recipe = models.JSONField(default=dict)
     store_originals = models.BooleanField(default=False)
+    # The form of the output CSV: output URLs in columns of their own, or in the input's place; then
+    # with or without the columns Status and Error.
+    replace_urls = models.BooleanField(default=False, db_default=False)
+    status_column = models.BooleanField(default=False, db_default=False)
+    # What the owner should know of how the file was read: sentences.
+    notes = models.JSONField(default=list, db_default=[])
 
+    # Rows of the file that were accepted; those of them without an image; those that were not.
+    imageless_rows = models.PositiveIntegerField(default=0, db_default=0)
+    bad_rows = models.PositiveIntegerField(default=0, db_default=0)
     total_products = models.PositiveIntegerField()
     total_images = models.PositiveIntegerField()
     ingested_products = models.PositiveIntegerField(default=0)

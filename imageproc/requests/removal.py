@@ -8,6 +8,7 @@ in hand may have stored it after the objects were deleted, and the second walk f
 from __future__ import annotations
 
 import logging
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -66,9 +67,10 @@ def _delete_rows(hold: Hold, request: ProcessingRequest) -> None:
     products = Product.objects.filter(request=request).order_by("row_number")
     _delete_batches(hold, products, "row_number")
     request.tallies.all().delete()
+    _delete_batches(hold, request.row_errors.order_by("id"), "id")
 
 
-def _delete_batches(hold: Hold, rows: QuerySet[ProductImage] | QuerySet[Product], key: str) -> None:
+def _delete_batches(hold: Hold, rows: QuerySet[Any], key: str) -> None:
     """``rows`` are in the order of ``key``."""
     while keys := list(rows.values_list(key, flat=True)[:BATCH]):
         rows.filter(**{f"{key}__lte": keys[-1]}).delete()

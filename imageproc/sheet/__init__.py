@@ -5,18 +5,24 @@ and ``write_rows`` write it with results, or a part of it.
 """
 
 from imageproc.sheet.cell import join_urls, split_cell
-from imageproc.sheet.dialect import SheetFormat
+from imageproc.sheet.columns import Choice, Columns, plain
+from imageproc.sheet.dialect import SheetFormat, Wanted
 from imageproc.sheet.errors import LineError, SheetChangedError
 from imageproc.sheet.hosts import Problem
 from imageproc.sheet.links import Policy
-from imageproc.sheet.read import Limits, Row, Sheet, cells, read, rows
+from imageproc.sheet.output import OUTPUT_COLUMNS, Outcome, write_output, write_rows
+from imageproc.sheet.read import Limits, Row, Sheet, cells, links_of, read, rows
+from imageproc.sheet.report import ERROR_COLUMNS, write_errors
 from imageproc.sheet.summary import Summary
 from imageproc.sheet.urls import MAX_URL, Url, check_url, host_of
-from imageproc.sheet.write import OUTPUT_COLUMNS, Outcome, write, write_output, write_rows
+from imageproc.sheet.write import write
 
 __all__ = [
+    "ERROR_COLUMNS",
     "MAX_URL",
     "OUTPUT_COLUMNS",
+    "Choice",
+    "Columns",
     "Limits",
     "LineError",
     "Outcome",
@@ -28,14 +34,18 @@ __all__ = [
     "SheetFormat",
     "Summary",
     "Url",
+    "Wanted",
     "cells",
     "check_url",
     "host_of",
     "join_urls",
+    "links_of",
+    "plain",
     "read",
     "rows",
     "split_cell",
     "write",
+    "write_errors",
     "write_output",
     "write_rows",
 ]

@@ -25,6 +25,7 @@ _SEPARATOR = re.compile(rf"(?<!{_RUN})({_RUN}++)(?=[a-z][a-z0-9+.\-]{{0,20}}://)
 _AROUND = re.compile(
     rf"\A(?:{_EDGE}|<(?=https?://))++|(?<!{_EDGE})(?:{_EDGE}|>)++\Z", re.IGNORECASE
 )
+_BETWEEN_PATHS = re.compile(rf"(\s*[{_COMMAS}\r\n]\s*)")
 _LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 _PICTURE = r"\.(?:jpe?g|png|gif|webp|avif|bmp|tiff?|heic)"
@@ -59,15 +60,32 @@ LEFT_OVER = Problem(
 )
 
 
-def split_cell(cell: str) -> list[str]:
-    """The pieces of a cell, in order, duplicates kept; separators around them are dropped."""
+def split_cell(cell: str, *, paths: bool = False) -> list[str]:
+    """The pieces of a cell, in order, duplicates kept; separators around them are dropped.
+
+    ``paths``: it may hold paths, which have no scheme to be told by: every comma separates them.
+    """
     inner = _inner(cell)
-    return _SEPARATOR.split(inner)[::2] if inner else []
+    return _pattern(inner, paths).split(inner)[::2] if inner else []
 
 
-def separator_of(cell: str) -> str:
+def replace_in_cell(cell: str, urls: Sequence[str], *, paths: bool = False) -> str:
+    """The cell with another link in each place; where that is "", the old one stays."""
+    inner = _inner(cell)
+    parts = _pattern(inner, paths).split(inner)
+    parts[::2] = [new or old for old, new in zip(parts[::2], urls, strict=True)]
+    before, found, after = cell.partition(inner)
+    return f"{before}{''.join(parts)}{after}" if found else "".join(parts)
+
+
+def _pattern(inner: str, paths: bool) -> re.Pattern[str]:
+    return _BETWEEN_PATHS if paths and "://" not in inner else _SEPARATOR
+
+
+def separator_of(cell: str, *, paths: bool = False) -> str:
     """How a cell separates its links: ``, ; |``, a newline or a space; a comma if it has one."""
-    found = _SEPARATOR.search(_inner(cell))
+    inner = _inner(cell)
+    found = _pattern(inner, paths).search(inner)
     if not found:
         return ","
     for mark in (",", ";", "|", "\n"):
@@ -78,7 +96,7 @@ def separator_of(cell: str) -> str:
     return "\n" if "\r" in found[1] else " "
 
 
-def join_urls(cell: str, urls: Sequence[str]) -> str:
+def join_urls(cell: str, urls: Sequence[str], *, paths: bool = False) -> str:
     """URLs in the way ``cell`` separates its own: one separator character between each two.
 
     "" is an empty slot: it stands for an image without output, so that the n-th slot belongs to
@@ -87,7 +105,7 @@ def join_urls(cell: str, urls: Sequence[str]) -> str:
     """
     if len(urls) < 2:
         return "".join(urls)
-    mark = separator_of(cell)
+    mark = separator_of(cell, paths=paths)
     if mark.isspace() and not all(urls):
         mark = ","
     return mark.join(urls)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
+from imageproc.sheet.columns import (
+    IMAGES,
+    Choice,
+    Columns,
+    Saved,
+    by_content,
+    find,
+    is_classic,
+    missing,
+    own_roles,
+)
 from imageproc.sheet.encoding import STRAY, Encoding, stray_byte
 from imageproc.sheet.errors import UnreadableError
 from imageproc.sheet.formula import restore
@@ -19,19 +29,9 @@ DELIMITERS = (",", ";", "\t", "|")
 # Lines among which the header is looked for: price lists begin with a title.
 TITLE_LINES = 20
 MAX_TITLE = 20_000
-# What the columns are called, after ``plain``: case, spaces, dots, underscores and dashes gone.
-COLUMNS: Mapping[str, frozenset[str]] = {
-    "S. No.": frozenset(
-        {"sno", "srno", "slno", "snumber", "serial", "serialno", "serialnum", "serialnumber"}
-    ),
-    "Product Name": frozenset({"product", "productname"}),
-    "Input Image Urls": frozenset(
-        {"inputimageurls", "inputimageurl", "inputimages", "inputimage"}
-        | {"inputurls", "inputurl", "imageurls", "imageurl"}
-    ),
-}
-_ROLE = {alias: column for column, aliases in COLUMNS.items() for alias in aliases}
-_IGNORED = re.compile(r"[\s._\-\ufeff]+")
+# Rows and characters looked at where only the cells can tell a column.
+SAMPLE_ROWS = 50
+SAMPLE_CHARACTERS = 200_000
 # Excel's own first line that names the delimiter.
 _SEP_LINE = re.compile(r'"?sep=[,;\t|]"?[\r\n]*', re.IGNORECASE)
 
@@ -42,9 +42,14 @@ class SheetFormat:
 
     ``encoding``: Python's name; ``assumed``: the bytes do not tell. ``lineterminator``: what is
     written. ``sep_line``: the file starts with Excel's ``sep=`` line. ``head_lines``: physical
-    lines up to the end of the header. ``preamble``: title lines above the header, as they are.
-    ``backslash``: quotes inside a cell have a backslash before them (PHP's fputcsv). ``serial``,
-    ``name``, ``urls``: indices into ``header``.
+    lines up to the end of the header; ``head_rows``: as a spreadsheet counts them. ``preamble``:
+    title lines above the header, as they are. ``backslash``: quotes inside a cell have a backslash
+    before them (PHP's fputcsv).
+
+    ``images``: the columns of links, indices into ``header`` like ``serial`` and ``name``, which
+    are None where no column has that role. ``found_by``, ``profile``: see ``columns.Columns``.
+    ``strict``: the three-column sheet, whose rows must have all three. ``paths``: image cells may
+    hold paths; ``base``: the address that they are below, "" where none is known.
     """
 
     encoding: str
@@ -54,36 +59,54 @@ class SheetFormat:
     sep_line: bool
     head_lines: int
     header: tuple[str, ...]
-    serial: int
-    name: int
-    urls: int
+    images: tuple[int, ...]
+    serial: int | None
+    name: int | None
     assumed: bool = False
     backslash: bool = False
     preamble: str = ""
+    found_by: str = "names"
+    profile: str = ""
+    strict: bool = True
+    paths: bool = False
+    base: str = ""
+    head_rows: int = 1
+
+    @property
+    def needed(self) -> int:
+        """The cells that a row must have at least."""
+        if not self.strict or self.serial is None or self.name is None:
+            return 0
+        return max(self.serial, self.name, *self.images) + 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**asdict(self), "header": list(self.header)}
+        return {**asdict(self), "header": list(self.header), "images": list(self.images)}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> SheetFormat:
-        """The inverse of ``to_dict``, also after a trip through JSON."""
-        return cls(**{**stored, "header": tuple(stored["header"])})
+        """The inverse of ``to_dict``, also after a trip through JSON, and of version 0.1's, which
+        knew one column of links only."""
+        fields = dict(stored)
+        images = fields.pop("images", None) or [fields.pop("urls")]
+        return cls(**{**fields, "header": tuple(stored["header"]), "images": tuple(images)})
 
 
-def plain(name: str) -> str:
-    """A column's name without what people write differently."""
-    return _IGNORED.sub("", name).casefold()
+class Wanted(NamedTuple):
+    """What is known of the columns before the file is opened. ``saved``: the owner's choice for a
+    header. ``base``: the address that paths are below."""
+
+    caller: Choice | None = None
+    saved: Saved | None = None
+    base: str = ""
 
 
-def detect(lines: Iterator[str], encoding: Encoding) -> tuple[SheetFormat, Iterator[str]]:
+def detect(
+    lines: Iterator[str], encoding: Encoding, wanted: Wanted
+) -> tuple[SheetFormat, Iterator[str]]:
     """The format, and the lines after the header. Raises ``UnreadableError``."""
     tape = _Tape(lines)
-    found = _find_header(tape)
-    try:
-        serial, name, urls = _find_columns(found.cells)
-    except UnreadableError as error:
-        raise error.at(found.line + 1) from error
+    found, columns = _find_header(tape, wanted)
     above, own = tape.seen[: found.line], tape.seen[found.line : found.end]
     titles = [line for line in above if not _SEP_LINE.fullmatch(line)]
     form = SheetFormat(
@@ -94,11 +117,17 @@ def detect(lines: Iterator[str], encoding: Encoding) -> tuple[SheetFormat, Itera
         sep_line=len(titles) < len(above),
         head_lines=found.end,
         header=found.cells,
-        serial=serial,
-        name=name,
-        urls=urls,
+        images=columns.images,
+        serial=columns.serial,
+        name=columns.name,
         assumed=encoding.assumed,
         preamble="".join(titles) if any(map(_has_text, titles)) else "",
+        found_by=columns.found_by,
+        profile=columns.profile,
+        strict=is_classic(found.cells, columns),
+        paths=columns.paths or bool(wanted.base),
+        base=wanted.base,
+        head_rows=len(titles) + 1,
     )
     return form, tape.rest(found.end)
 
@@ -143,7 +172,7 @@ class _Tape:
 
 
 class _Header(NamedTuple):
-    """``line``: where it begins, from 0. ``end``: the line behind it. ``roles``: our columns."""
+    """``line``: where it begins, from 0. ``end``: the line behind it. ``roles``: ours in it."""
 
     line: int
     end: int
@@ -156,24 +185,66 @@ def _has_text(line: str) -> bool:
     return bool(line.strip(" \t\r\n,;|"))
 
 
-def _find_header(tape: _Tape) -> _Header:
-    """The first of the upper lines that names all of our columns, else the one that names most."""
-    best: _Header | None = None
+def _find_header(tape: _Tape, wanted: Wanted) -> tuple[_Header, Columns]:
+    """The first of the upper lines whose names say which column holds the images, else the one
+    below which there are links."""
+    headers: list[_Header] = []
     broken: UnreadableError | None = None
     for line in _upper_lines(tape):
         try:
-            found = _header_at(tape, line)
+            found = _headers_at(tape, line)
+            named = _by_names(found, wanted)
         except UnreadableError as error:
             broken = broken or error.at(line + 1)
             continue
-        if best is None or found.roles > best.roles:
-            best = found
-        if best.roles == len(COLUMNS):
-            return best
-    if best is None or (broken and not best.roles):
-        missing = UnreadableError("empty_file", "The file holds no text.")
-        raise tape.error or broken or missing
-    return best
+        if named:
+            return named
+        headers += found
+    for header in [] if wanted.caller else headers:
+        columns = by_content(header.cells, _sample(tape, header))
+        if columns:
+            return header, columns
+    if not headers or (broken and not max(header.roles for header in headers)):
+        empty = UnreadableError("empty_file", "The file holds no text.")
+        raise tape.error or broken or empty
+    raise _no_images(headers, wanted.caller)
+
+
+def _by_names(headers: list[_Header], wanted: Wanted) -> tuple[_Header, Columns] | None:
+    for header in headers:
+        columns = find(header.cells, wanted.caller, wanted.saved)
+        if columns:
+            return header, columns
+    return None
+
+
+def _no_images(headers: list[_Header], caller: Choice | None) -> UnreadableError:
+    if caller:
+        best = min(headers, key=lambda header: len(missing(header.cells, caller)))
+        lacking = missing(best.cells, caller)
+        sentence = f"The header lacks the column {' and the column '.join(lacking)}."
+    else:
+        best = max(headers, key=lambda header: header.roles)
+        lacking = [IMAGES]
+        sentence = "No column of the header is known to hold image links. Say which one does."
+    seen = ", ".join(best.cells)
+    error = UnreadableError("column_missing", sentence, column=", ".join(lacking), value=seen)
+    return error.at(best.line + 1)
+
+
+def _sample(tape: _Tape, header: _Header) -> list[list[str]]:
+    """Some rows below a header, for a look at what its columns hold."""
+    rows: list[list[str]] = []
+    size = 0
+    try:
+        for cells in csv_reader(tape.replay(header.end), header.delimiter):
+            rows.append(cells)
+            size += sum(map(len, cells))
+            if len(rows) >= SAMPLE_ROWS or size >= SAMPLE_CHARACTERS:
+                break
+    except csv.Error:
+        pass  # the reader of the rows names the line
+    return rows
 
 
 def _upper_lines(tape: _Tape) -> Iterator[int]:
@@ -187,8 +258,8 @@ def _upper_lines(tape: _Tape) -> Iterator[int]:
         at += 1
 
 
-def _header_at(tape: _Tape, line: int) -> _Header:
-    """Read with the delimiter that shows most of our columns."""
+def _headers_at(tape: _Tape, line: int) -> list[_Header]:
+    """Read with each delimiter, the one first that shows most of our names, then most columns."""
     tries: list[_Header] = []
     for delimiter in DELIMITERS:
         reader = csv_reader(tape.replay(line), delimiter)
@@ -196,40 +267,13 @@ def _header_at(tape: _Tape, line: int) -> _Header:
             cells = tuple(restore(cell.lstrip("\ufeff")) for cell in next(reader))
         except csv.Error:
             continue
-        roles = len({_ROLE[plain(cell)] for cell in cells if plain(cell) in _ROLE})
-        tries.append(_Header(line, line + reader.line_num, cells, delimiter, roles))
+        tries.append(_Header(line, line + reader.line_num, cells, delimiter, own_roles(cells)))
     if not tries:
         raise UnreadableError("quoting_broken", "The double quotes in the header do not pair up.")
-    found = max(tries, key=lambda header: (header.roles, len(header.cells)))
-    if any(map(STRAY.search, tape.seen[: found.end])):
-        raise stray_byte("".join(tape.seen[: found.end]))
-    return found
-
-
-def _find_columns(header: tuple[str, ...]) -> list[int]:
-    """Indices of the three columns, in the order of ``COLUMNS``."""
-    roles = [_ROLE.get(plain(cell)) for cell in header]
-    counts = Counter(roles)
-    seen = ", ".join(header)
-    missing = [column for column in COLUMNS if not counts[column]]
-    if missing:
-        raise UnreadableError(
-            "column_missing",
-            f"The header lacks the column {' and the column '.join(missing)}. "
-            "Needed: S. No., Product Name, Input Image Urls.",
-            column=", ".join(missing),
-            value=seen,
-        )
-    doubled = [column for column in COLUMNS if counts[column] > 1]
-    if doubled:
-        raise UnreadableError(
-            "column_duplicate",
-            f"The header names the column {' and the column '.join(doubled)} more than once. "
-            "Keep one of them.",
-            column=", ".join(doubled),
-            value=seen,
-        )
-    return [roles.index(column) for column in COLUMNS]
+    tries.sort(key=lambda header: (-header.roles, -len(header.cells)))
+    if any(map(STRAY.search, tape.seen[: tries[0].end])):
+        raise stray_byte("".join(tape.seen[: tries[0].end]))
+    return tries
 
 
 def _line_end(line: str, following: str) -> str:

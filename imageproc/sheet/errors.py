@@ -12,7 +12,8 @@ class LineError(NamedTuple):
 
     ``line``: the physical line, from 1, where the record starts. ``column``: the header's own
     name, or "" when the whole line or file is meant. ``value``: what stood there, at most 200
-    characters. ``code``: stable, snake_case. ``message``: plain sentences, ASCII.
+    characters. ``code``: stable, snake_case. ``message``: plain sentences, ASCII. ``row``: the row
+    that a spreadsheet shows, 0 where it is not known.
     """
 
     line: int
@@ -20,6 +21,7 @@ class LineError(NamedTuple):
     value: str
     code: str
     message: str
+    row: int = 0
 
 
 def line_error(line: int, column: str, value: str, code: str, message: str) -> LineError:

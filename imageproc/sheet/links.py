@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from imageproc.sheet.cell import problem_of, split_cell, without_entities
@@ -25,6 +25,11 @@ NOT_ASCII = Problem(
     "url_encoding",
     "The link has letters outside ASCII, and the file does not say how they are encoded. "
     "Save the sheet as CSV UTF-8.",
+)
+RELATIVE = Problem(
+    "url_relative",
+    "This is a path in the shop, not a link. Say where its pictures are: the base address that "
+    "comes before such paths.",
 )
 
 
@@ -53,7 +58,8 @@ class UrlReader:
     counted together, URLs beyond ``max_tracked`` are not looked at for duplicates.
 
     ``ascii_only``: the file's encoding is only assumed, so that links must be ASCII. ``unescaped``:
-    links in which HTML's ``&amp;`` was read as ``&``.
+    links in which HTML's ``&amp;`` was read as ``&``. ``paths``: cells may hold paths, below the
+    address ``base``.
     """
 
     def __init__(
@@ -66,6 +72,9 @@ class UrlReader:
         self.images = 0
         self.unescaped = 0
         self.ascii_only = False
+        self.paths = False
+        self.base = ""
+        self._seen: set[str] | None = None
         self.images_elsewhere = 0
         self._policy = policy
         self._max_hosts = max_hosts
@@ -81,7 +90,7 @@ class UrlReader:
             return (cell,), []
         urls: list[str] = []
         refused: list[Refused] = []
-        for piece in split_cell(cell):
+        for piece in split_cell(cell, paths=self.paths):
             if self._ordinary(piece):
                 urls.append(piece)
                 continue
@@ -91,6 +100,22 @@ class UrlReader:
             else:
                 urls.append(url)
         return tuple(urls), refused
+
+    def read_all(
+        self, cells: Sequence[str]
+    ) -> tuple[tuple[str, ...], list[tuple[int, Refused]], tuple[tuple[int, ...], ...]]:
+        """(the URLs of all cells, each once; (cell, piece refused); for each cell, which of the
+        URLs it names). The same picture in two columns of a row is one image."""
+        index: dict[str, int] = {}
+        refused: list[tuple[int, Refused]] = []
+        places: list[tuple[int, ...]] = []
+        self._seen = set()
+        for number, cell in enumerate(cells):
+            urls, problems = self.read(cell)
+            places.append(tuple(index.setdefault(url, len(index)) for url in urls))
+            refused += [(number, problem) for problem in problems]
+        self._seen = None
+        return tuple(index), refused, tuple(places)
 
     def _ordinary(self, text: str) -> bool:
         """Whether it is one link and needs no change; it is counted then."""
@@ -108,6 +133,11 @@ class UrlReader:
         if problem:
             return problem
         link = without_entities(text)
+        unescaped = link != text
+        if self.paths and "://" not in text and not text.startswith("//"):
+            if not self.base:
+                return RELATIVE
+            link = f"{self.base.rstrip('/')}/{link.lstrip('/')}"
         url = check_url(link)
         if isinstance(url, Problem):
             return url
@@ -115,7 +145,7 @@ class UrlReader:
         if host.problem:
             return host.problem
         self._count(url.text, host)
-        self.unescaped += link != text
+        self.unescaped += unescaped
         return url.text
 
     def _host(self, url: Url) -> _Host:
@@ -142,6 +172,10 @@ class UrlReader:
         return self._verdicts[key]
 
     def _count(self, url: str, host: _Host) -> None:
+        if self._seen is not None:
+            if url in self._seen:
+                return
+            self._seen.add(url)
         # The hash is keyed per process (PEP 456): nobody can craft URLs that collide.
         host.images += 1
         self.images += 1

@@ -14,22 +14,28 @@ is the last error: the file is refused then, never read in part.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import BinaryIO, NamedTuple
 
-from imageproc.sheet.dialect import SheetFormat, detect
+from imageproc.sheet.dialect import SheetFormat, Wanted, detect
 from imageproc.sheet.encoding import STRAY, detect_encoding, stray_byte
 from imageproc.sheet.errors import LineError, SheetChangedError, UnreadableError, line_error
 from imageproc.sheet.formula import restore
-from imageproc.sheet.links import Policy, UrlReader
+from imageproc.sheet.links import Policy, Refused, UrlReader
 from imageproc.sheet.quoting import backslash_quotes
 from imageproc.sheet.summary import Skipped, Summary
 from imageproc.sheet.text import ESCAPED_QUOTE, Lines, csv_reader, unreadable
 
 # (physical line of its start, cells, how many it had less than the header); see ``_fitted``.
 _Record = tuple[int, list[str], int]
+
+
+# Rows kept to be shown, and among how many they are looked for.
+PREVIEW = 3
+HEAD = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,10 @@ class Row(NamedTuple):
     """One product.
 
     ``line``: the physical line, from 1, where the record starts. ``serial_number`` and
-    ``product_name``: text without the white space around it. ``urls``: what to fetch, in order,
-    duplicates kept, ASCII. ``cells``: the whole record as it came, one per column of the header.
+    ``product_name``: text without the white space around it, "" where there is none. ``urls``: what
+    to fetch, in order, ASCII. ``cells``: the whole record as it came, one per column of the header.
+    ``places``: where there are several columns of links, which of ``urls`` each of them names, and
+    each URL stands once; None where there is one, whose duplicates are kept.
     """
 
     line: int
@@ -56,14 +64,22 @@ class Row(NamedTuple):
     product_name: str
     urls: tuple[str, ...]
     cells: list[str]
+    places: tuple[tuple[int, ...], ...] | None = None
 
 
 class Sheet:
-    """A sheet being read, once. ``format`` is None when not even the header could be read."""
+    """A sheet being read, once.
 
-    def __init__(self, stream: BinaryIO, limits: Limits, policy: Policy | None) -> None:
+    ``format`` is None when not even the header could be read. ``preview``: its first rows.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, limits: Limits, policy: Policy | None, wanted: Wanted
+    ) -> None:
         self.format: SheetFormat | None = None
+        self.preview: list[Row] = []
         self._limits = limits
+        self._wanted = wanted
         self._urls = UrlReader(policy)
         self.summary = Summary(self._urls, limits.max_errors)
         self._records: Iterator[_Record] = iter(())
@@ -77,9 +93,10 @@ class Sheet:
     def _open(self, stream: BinaryIO) -> None:
         encoding = detect_encoding(stream)
         lines = Lines(stream, encoding.name)
-        form, rest = detect(iter(lines), encoding)
+        form, rest = detect(iter(lines), encoding, self._wanted)
         self._strays = encoding.strays
         self._urls.ascii_only = encoding.assumed
+        self._urls.paths, self._urls.base = form.paths, form.base
         if backslash_quotes(stream, form):
             form = replace(form, backslash=True)
             stream.seek(0)
@@ -96,13 +113,15 @@ class Sheet:
             except UnreadableError as error:
                 refusal = error.error
         if refusal:
-            self.summary.add_error(refusal)
+            self.summary.readable = False
+            self.summary.add_errors([refusal])
             yield refusal
 
     def validate(self) -> Summary:
-        """Read to the end and keep only the summary."""
-        for _ in self:
-            pass
+        """Read to the end and keep only the summary and the preview."""
+        items = iter(self)
+        self.preview = [item for item in islice(items, HEAD) if isinstance(item, Row)][:PREVIEW]
+        deque(items, maxlen=0)
         return self.summary
 
     def _read(self) -> Iterator[Row | LineError]:
@@ -111,18 +130,18 @@ class Sheet:
             found = self._row(record)
             if isinstance(found, Row):
                 summary.rows += 1
+                summary.images += len(found.urls)
                 yield found
             else:
                 summary.bad_rows += 1
-                for error in found:
-                    summary.add_error(error)
-                    yield error
+                summary.add_errors(found)
+                yield from found
             if summary.rows + summary.bad_rows > limits.max_rows:
                 raise _too_many(record[0], "rows", limits.max_rows)
-            if self._urls.images > limits.max_images:
+            if summary.images > limits.max_images:
                 raise _too_many(record[0], "images", limits.max_images)
-        if not summary.rows and not summary.error_count:
-            raise UnreadableError("no_rows", "The file has no product rows.")
+        if not summary.images and not summary.error_count:
+            raise _nothing_to_do(summary)
 
     def _row(self, record: _Record) -> Row | list[LineError]:
         """The row, or its errors."""
@@ -132,21 +151,39 @@ class Sheet:
         if missing or self._strays:
             errors = _unfit(record, sheet)
             if errors:
-                return errors
-        serial = cells[sheet.serial].strip()
-        name = cells[sheet.name].strip()
-        urls, refused = self._urls.read(cells[sheet.urls])
+                return self._placed(errors)
+        serial = "" if sheet.serial is None else cells[sheet.serial].strip()
+        name = "" if sheet.name is None else cells[sheet.name].strip()
+        images, places = sheet.images, None
+        problems: list[tuple[int, Refused]] = []
+        if len(images) == 1:
+            urls, refused = self._urls.read(cells[images[0]])
+            if refused:
+                problems = [(0, problem) for problem in refused]
+        else:
+            urls, problems, places = self._urls.read_all([cells[index] for index in images])
         limits = self._limits
         if (
-            refused
+            problems
             or not (urls and 0 < len(serial) <= limits.max_serial)
             or not 0 < len(name) <= limits.max_name
         ):
-            errors = self._row_errors(line, serial, name, bool(urls or refused), sheet)
-            column = sheet.header[sheet.urls]
-            errors += [line_error(line, column, value, *problem) for value, problem in refused]
-            return errors
-        return Row(line, serial, name, urls, cells)
+            errors = self._row_errors(line, serial, name, bool(urls or problems), sheet)
+            for index, (value, problem) in problems:
+                errors.append(line_error(line, sheet.header[images[index]], value, *problem))
+            if errors:
+                return self._placed(errors)
+            self.summary.imageless_rows += not urls
+        return Row(line, serial, name, urls, cells, places)
+
+    def _placed(self, errors: list[LineError]) -> list[LineError]:
+        """The errors of the present record with the row that a spreadsheet shows: it counts
+        records, where a file has lines."""
+        sheet, summary = self.format, self.summary
+        assert sheet is not None
+        above = sheet.head_rows + summary.rows + summary.bad_rows
+        row = above + summary.blank_rows + summary.headers + 1
+        return [error._replace(row=row) for error in errors]
 
     def _row_errors(
         self, line: int, serial: str, name: str, has_urls: bool, sheet: SheetFormat
@@ -158,50 +195,90 @@ class Sheet:
             (sheet.name, name, self._limits.max_name, "name_missing", "product name"),
         )
         for index, text, most, code, what in checks:
-            if not text:
-                errors.append(line_error(line, header[index], "", code, f"The {what} is missing."))
-            elif len(text) > most:
+            if index is None:
+                continue
+            if len(text) > most:
                 message = f"The {what} is longer than {most} characters."
                 errors.append(line_error(line, header[index], text, "cell_too_long", message))
-        if not has_urls:
-            column = header[sheet.urls]
+            elif not text and sheet.strict:
+                errors.append(line_error(line, header[index], "", code, f"The {what} is missing."))
+        if not has_urls and sheet.strict:
+            column = header[sheet.images[0]]
             errors.append(line_error(line, column, "", "url_missing", "There is no image link."))
         return errors
 
 
-def read(stream: BinaryIO, limits: Limits | None = None, judge: Policy | None = None) -> Sheet:
+def read(
+    stream: BinaryIO,
+    limits: Limits | None = None,
+    judge: Policy | None = None,
+    wanted: Wanted | None = None,
+) -> Sheet:
     """Open a sheet for validation. Reads ``stream`` (seekable) once to find its encoding.
 
     ``judge``: says of a URL why its host or port may not be fetched from, or None; asked once for
     each host and port. Nothing about the content raises: what is wrong comes out as ``LineError``.
     """
-    return Sheet(stream, limits or Limits(), judge)
+    return Sheet(stream, limits or Limits(), judge, wanted or Wanted())
 
 
-def rows(stream: BinaryIO, sheet: SheetFormat, skip: int = 0) -> Iterator[Row]:
-    """The rows of a sheet that was accepted, without those already taken.
+def rows(
+    stream: BinaryIO, sheet: SheetFormat, skip: int = 0, bad_lines: Container[int] = ()
+) -> Iterator[Row]:
+    """The rows of a sheet that was accepted, without those already taken and without the bad ones.
 
-    ``stream``: at its start; need not be seekable. Raises ``SheetChangedError`` where the file is
-    not the one that was accepted.
+    ``stream``: at its start; need not be seekable. ``bad_lines``: where the rows begin that were
+    not accepted. Raises ``SheetChangedError`` where the file is not the one that was accepted.
     """
-    urls = UrlReader(None, max_tracked=0)
-    for line, cells, _ in islice(_accepted(stream, sheet), skip, None):
-        fetched, refused = urls.read(cells[sheet.urls])
+    good = (one for one in _accepted(stream, sheet, bad_lines) if one[0] not in bad_lines)
+    read_links = links_of(sheet)
+    for line, cells, _ in islice(good if bad_lines else _accepted(stream, sheet), skip, None):
+        urls, places = read_links(line, cells)
+        serial = "" if sheet.serial is None else cells[sheet.serial].strip()
+        name = "" if sheet.name is None else cells[sheet.name].strip()
+        yield Row(line, serial, name, urls, cells, places)
+
+
+def cells(
+    stream: BinaryIO, sheet: SheetFormat, bad_lines: Container[int] = ()
+) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells) of every row, the bad ones among them, for those who have read the URLs."""
+    return ((line, cells) for line, cells, _ in _accepted(stream, sheet, bad_lines))
+
+
+def links_of(
+    sheet: SheetFormat,
+) -> Callable[[int, list[str]], tuple[tuple[str, ...], tuple[tuple[int, ...], ...] | None]]:
+    """How to read the links of an accepted row: (urls, places) of (line, cells)."""
+    reader = UrlReader(None, max_tracked=0)
+    reader.paths, reader.base = sheet.paths, sheet.base
+    images = sheet.images
+
+    def read_links(
+        line: int, cells: list[str]
+    ) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...] | None]:
+        refused: Sequence[object]
+        if len(images) == 1:
+            urls, refused = reader.read(cells[images[0]])
+            places = None
+        else:
+            urls, refused, places = reader.read_all([cells[index] for index in images])
         if refused:
             raise SheetChangedError(f"Line {line} has a link that was not accepted.")
-        yield Row(line, cells[sheet.serial].strip(), cells[sheet.name].strip(), fetched, cells)
+        return urls, places
+
+    return read_links
 
 
-def cells(stream: BinaryIO, sheet: SheetFormat) -> Iterator[list[str]]:
-    """The cells alone of what ``rows`` gives, for those who have read the URLs already."""
-    return (cells for _, cells, _ in _accepted(stream, sheet))
-
-
-def _accepted(stream: BinaryIO, sheet: SheetFormat) -> Iterator[_Record]:
+def _accepted(
+    stream: BinaryIO, sheet: SheetFormat, bad_lines: Container[int] = ()
+) -> Iterator[_Record]:
+    """Every row, the bad ones as they are."""
     lines, rest = _body(stream, sheet)
     try:
         for record in _records(lines, rest, sheet, Skipped()):
-            if record[2] and (record[2] < 0 or _too_short(record, sheet)):
+            unfit = record[2] and (record[2] < 0 or _too_short(record, sheet))
+            if unfit and record[0] not in bad_lines:
                 raise SheetChangedError(f"Line {record[0]} has too many or too few cells.")
             yield record
     except (UnreadableError, UnicodeError) as error:
@@ -221,7 +298,7 @@ def _records(
     so that what is blank for one is blank for all."""
     reader = csv_reader(rest, sheet.delimiter)
     line = sheet.head_lines
-    width, urls = len(sheet.header), sheet.urls
+    width, urls = len(sheet.header), sheet.images[0]
     title = sheet.header[urls]
     lines.pending = 0
     try:
@@ -270,7 +347,7 @@ def _is_header(cells: list[str], sheet: SheetFormat) -> bool:
 def _too_short(record: _Record, sheet: SheetFormat) -> bool:
     """Whether a cell that must be there is not."""
     _, cells, missing = record
-    return missing > 0 and len(cells) - missing <= max(sheet.serial, sheet.name, sheet.urls)
+    return missing > 0 and len(cells) - missing < sheet.needed
 
 
 def _unfit(record: _Record, sheet: SheetFormat) -> list[LineError]:
@@ -290,6 +367,12 @@ def _unfit(record: _Record, sheet: SheetFormat) -> list[LineError]:
         line_error(line, sheet.header[n], cell, "stray_byte", stray_byte(cell).message)
         for n, cell in strays
     ]
+
+
+def _nothing_to_do(summary: Summary) -> UnreadableError:
+    if summary.rows:
+        return UnreadableError("no_images", "None of the rows has an image link.")
+    return UnreadableError("no_rows", "The file has no product rows.")
 
 
 def _too_many(line: int, what: str, most: int) -> UnreadableError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from imageproc.sheet.errors import LineError
 from imageproc.sheet.links import UrlReader
@@ -20,31 +21,36 @@ class Summary(Skipped):
     """Counters of one reading; complete when the sheet has been read to its end.
 
     ``rows`` + ``bad_rows`` + ``blank_rows`` + ``headers`` = the records read. ``errors``: the first
-    ones; ``error_count``: all of them. The file is accepted if ``ok``.
+    ones; ``error_count``: all of them, ``kinds``: by code. ``images``: the URLs of good rows;
+    ``imageless_rows``: good rows without one. ``readable``: its end was reached. The file is
+    accepted if ``ok``, and without its bad rows if ``usable``.
     """
 
     def __init__(self, urls: UrlReader, max_errors: int) -> None:
         super().__init__()
         self.rows = 0
+        self.imageless_rows = 0
+        self.images = 0
         self.bad_rows = 0
+        self.readable = True
+        self.kinds: Counter[str] = Counter()
         self.errors: list[LineError] = []
         self.error_count = 0
         self._max_errors = max_errors
         self._urls = urls
 
-    def add_error(self, error: LineError) -> None:
-        self.error_count += 1
-        if len(self.errors) < self._max_errors:
-            self.errors.append(error)
+    def add_errors(self, errors: Sequence[LineError]) -> None:
+        self.error_count += len(errors)
+        self.kinds.update(error.code for error in errors)
+        self.errors += errors[: max(0, self._max_errors - len(self.errors))]
 
     @property
     def ok(self) -> bool:
         return not self.error_count
 
     @property
-    def images(self) -> int:
-        """Valid URLs."""
-        return self._urls.images
+    def usable(self) -> bool:
+        return self.readable and self.images > 0
 
     @property
     def unescaped(self) -> int:

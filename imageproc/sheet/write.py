@@ -11,28 +11,18 @@ import codecs
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
-from imageproc.sheet.cell import join_urls
-from imageproc.sheet.dialect import SheetFormat, plain
+from imageproc.sheet.dialect import SheetFormat
 from imageproc.sheet.formula import SUSPECT, neutralise
 from imageproc.sheet.text import ESCAPED_QUOTE
 
-OUTPUT_COLUMNS = ("Output Image Urls", "Status", "Error")
 _BLOCK = 1 << 16
 _BOM = {
     "utf-8": codecs.BOM_UTF8,
     "utf-16-le": codecs.BOM_UTF16_LE,
     "utf-16-be": codecs.BOM_UTF16_BE,
 }
-
-
-class Outcome(NamedTuple):
-    """What became of a row. ``urls``: one per input URL, in order, "" where there is no output."""
-
-    urls: Sequence[str]
-    status: str
-    error: str = ""
 
 
 def write(
@@ -70,24 +60,6 @@ def _encoded(text: str, sheet: SheetFormat) -> bytes:
         return text.encode(sheet.encoding, "replace")
 
 
-def write_output(
-    sheet: SheetFormat, rows: Iterable[tuple[Sequence[str], Outcome]]
-) -> Iterator[bytes]:
-    """The sheet with ``OUTPUT_COLUMNS``, from each row's cells and what became of it."""
-    header, places = _output_header(sheet)
-    return write(sheet, header, (_completed(sheet, len(header), places, *row) for row in rows))
-
-
-def write_rows(
-    sheet: SheetFormat, rows: Iterable[tuple[Sequence[str], Sequence[str]]]
-) -> Iterator[bytes]:
-    """The sheet with some rows only, each with some URLs only: it can be uploaded as it is.
-
-    ``rows``: (cells, the URLs that replace those in the URL column).
-    """
-    return write(sheet, sheet.header, (_with_urls(sheet, *row) for row in rows))
-
-
 class _Buffer:
     """Where the csv writer writes: one call a row, ending in CRLF."""
 
@@ -110,38 +82,3 @@ class _Buffer:
         self._rows.clear()
         self.size = 0
         return text
-
-
-def _output_header(sheet: SheetFormat) -> tuple[list[str], list[int]]:
-    """(header, where the three output columns are in it).
-
-    A sheet that was an output before has them already: they are filled again, not doubled. A
-    ``Status`` or ``Error`` is taken for ours only to the right of ``Output Image Urls``; without
-    one it is the catalogue's own column and is left alone.
-    """
-    header = list(sheet.header)
-    names = [plain(cell) for cell in header]
-    places: list[int] = []
-    for column in OUTPUT_COLUMNS:
-        candidates = range(places[0] if places else 0, len(names))
-        known = (place for place in candidates if names[place] == plain(column))
-        places.append(next(known, len(header)))
-        if places[-1] == len(header):
-            header.append(column)
-    return header, places
-
-
-def _completed(
-    sheet: SheetFormat, width: int, places: list[int], cells: Sequence[str], outcome: Outcome
-) -> list[str]:
-    row = [*cells, *[""] * (width - len(cells))]
-    urls, status, error = places
-    row[urls] = join_urls(cells[sheet.urls], outcome.urls)
-    row[status], row[error] = outcome.status, outcome.error
-    return row
-
-
-def _with_urls(sheet: SheetFormat, cells: Sequence[str], urls: Sequence[str]) -> list[str]:
-    row = list(cells)
-    row[sheet.urls] = join_urls(cells[sheet.urls], urls)
-    return row

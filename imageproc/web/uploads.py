@@ -45,7 +45,7 @@ def inspect(request: WebRequest, owner_id: int) -> HttpResponseBase:
         return _refused(request, owner_id, {"sentences": form.sentences()})
     file = form.cleaned_data["file"]
     try:
-        sheet = intake.inspect(file)
+        sheet = intake.inspect(_upload(request, owner_id, form))
     except intake.Refused as refused:
         return _refused(request, owner_id, {"refused": refused, "file": file})
     context = {"file": file, "sheet": sheet, "idempotency_key": uuid4(), **_found(sheet)}

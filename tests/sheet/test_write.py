@@ -56,7 +56,7 @@ def test_an_accepted_file_is_reproduced_byte_for_byte(
         lines.insert(0, sep.format(delimiter))
     content = mark + "".join(line + end for line in lines).encode(encoding)
     sheet = opened(content)
-    rows = [(row.cells, row.urls) for row in sheet if isinstance(row, Row)]
+    rows = [(row.cells, [row.urls]) for row in sheet if isinstance(row, Row)]
     assert sheet.format is not None
     assert b"".join(write_rows(sheet.format, rows)) == content
 
@@ -117,7 +117,7 @@ def test_failed_rows_can_be_uploaded_as_they_are() -> None:
     first = next(iter(sheet))
     assert isinstance(first, Row)
     assert sheet.format is not None
-    failed = b"".join(write_rows(sheet.format, [(first.cells, first.urls[1:])]))
+    failed = b"".join(write_rows(sheet.format, [(first.cells, [first.urls[1:]])]))
     assert failed == (
         b"SNo,Product,Input Urls,x\n1,Pen,https://b.example/2|https://b.example/%C3%A9,red\n"
     )

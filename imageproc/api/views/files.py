@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from imageproc.api.access import own_request
 from imageproc.api.openapi import problems
+from imageproc.api.serializers import OutputSerializer
 from imageproc.models import ProcessingRequest
 from imageproc.requests import report
 
@@ -26,14 +27,14 @@ class CsvView(APIView):
 
     prefix = ""
 
-    def chunks(self, of: ProcessingRequest) -> Iterator[bytes]:
+    def chunks(self, of: ProcessingRequest, request: Request) -> Iterator[bytes]:
         raise NotImplementedError
 
     def get(self, request: Request, request_id: UUID) -> StreamingHttpResponse:
         found = own_request(request, request_id)
         name = f"{self.prefix}{found.file_name}"
         return StreamingHttpResponse(
-            () if request.method == "HEAD" else self.chunks(found),
+            () if request.method == "HEAD" else self.chunks(found, request),
             content_type="text/csv",
             headers={
                 "Content-Disposition": content_disposition_header(True, name),
@@ -42,30 +43,48 @@ class CsvView(APIView):
         )
 
 
-@extend_schema_view(get=extend_schema(operation_id="outputCsv", responses=CSV))
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="outputCsv",
+        parameters=[OutputSerializer],
+        responses=CSV | problems(400),
+    )
+)
 class OutputCsvView(CsvView):
-    """The uploaded CSV with `Output Image Urls`, `Status` and `Error`; partial while the request
-    runs."""
+    """The uploaded CSV with its results, in either form; partial while the request runs."""
 
     prefix = "output-"
 
-    def chunks(self, of: ProcessingRequest) -> Iterator[bytes]:
-        return report.output_csv(of)
+    def chunks(self, of: ProcessingRequest, request: Request) -> Iterator[bytes]:
+        query = OutputSerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        return report.output_csv(of, query.form())
 
 
 @extend_schema_view(get=extend_schema(operation_id="inputCsv", responses=CSV))
 class InputCsvView(CsvView):
     """The CSV as it was uploaded, to the byte."""
 
-    def chunks(self, of: ProcessingRequest) -> Iterator[bytes]:
+    def chunks(self, of: ProcessingRequest, request: Request) -> Iterator[bytes]:
         return report.input_csv(of)
 
 
 @extend_schema_view(get=extend_schema(operation_id="failedCsv", responses=CSV))
 class FailedCsvView(CsvView):
-    """Only the rows with failed images, with only those images: it can be uploaded as it is."""
+    """Only the rows with failed images, with only those images, and the rows that were skipped:
+    once these are mended, it can be uploaded."""
 
     prefix = "failed-"
 
-    def chunks(self, of: ProcessingRequest) -> Iterator[bytes]:
+    def chunks(self, of: ProcessingRequest, request: Request) -> Iterator[bytes]:
         return report.failed_csv(of)
+
+
+@extend_schema_view(get=extend_schema(operation_id="errorsCsv", responses=CSV))
+class ErrorsCsvView(CsvView):
+    """What is wrong with the rows that were skipped: row, line, column, value, code, message."""
+
+    prefix = "errors-"
+
+    def chunks(self, of: ProcessingRequest, request: Request) -> Iterator[bytes]:
+        return report.errors_csv(of)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, cast
 
 from django.core.files.uploadedfile import UploadedFile
-from django.http import QueryDict
+from django.http import QueryDict, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status as http
@@ -30,7 +30,8 @@ class UploadView(APIView):
 
     Send it as the form field `file` (or `csv`), or as the body itself with `Content-Type: text/csv`
     and the options in the query. 202: the file is stored whole, every line is valid, and the work
-    is queued. 400: nothing is stored; `errors` lists what to fix, by line or field.
+    is queued. 400: nothing is stored; `errors` lists what to fix, by line or field. With
+    `onError=skip` bad rows are left out instead.
     """
 
     parser_classes = UPLOAD_PARSERS
@@ -57,10 +58,37 @@ class UploadView(APIView):
     def post(self, request: Request, **_: Any) -> Response:
         upload, dry_run = _upload_of(request)
         if dry_run:
-            return Response(bodies.rehearsal(intake.rehearse(upload)))
+            return Response(bodies.rehearsal(intake.rehearse(upload), upload.options))
         answer = bodies.accepted(intake.accept(upload))
         headers = {"Location": answer["links"]["status"], "Retry-After": str(POLL_SECONDS)}
         return Response(answer, status=http.HTTP_202_ACCEPTED, headers=headers)
+
+
+class ErrorsView(APIView):
+    """Everything to correct in a CSV, as a CSV: row, line, column, value, code, message.
+
+    Send the file and the options as for an upload; nothing is stored.
+    """
+
+    parser_classes = UPLOAD_PARSERS
+    scopes: ClassVar = {"POST": "upload"}
+
+    @extend_schema(
+        operation_id="uploadErrors",
+        request={
+            "multipart/form-data": UploadFormSerializer,
+            "text/csv": OpenApiTypes.BINARY,
+        },
+        responses={(200, "text/csv"): OpenApiTypes.STR}
+        | problems(400, 401, 403, 413, 415, 429, 503),
+    )
+    def post(self, request: Request, **_: Any) -> StreamingHttpResponse:
+        upload, _dry_run = _upload_of(request)
+        return StreamingHttpResponse(
+            bodies.errors_csv(intake.errors_of(upload)),
+            content_type="text/csv",
+            headers={"Content-Disposition": 'attachment; filename="errors.csv"'},
+        )
 
 
 def _upload_of(request: Request) -> tuple[intake.Upload, bool]:

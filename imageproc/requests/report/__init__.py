@@ -19,7 +19,15 @@ from imageproc.requests.report.links import (
     original_url,
     output_url,
 )
-from imageproc.requests.report.output import failed_csv, input_csv, output_csv
+from imageproc.requests.report.output import (
+    NO_IMAGE,
+    Form,
+    errors_csv,
+    failed_csv,
+    form_of,
+    input_csv,
+    output_csv,
+)
 from imageproc.requests.report.products import (
     MAX_PAGE_SIZE,
     PAGE_SIZE,
@@ -42,9 +50,11 @@ from imageproc.requests.report.status import (
 __all__ = [
     "GALLERY_SIZE",
     "MAX_PAGE_SIZE",
+    "NO_IMAGE",
     "PAGE_SIZE",
     "Address",
     "FailureGroup",
+    "Form",
     "GalleryPage",
     "Links",
     "Listed",
@@ -55,9 +65,11 @@ __all__ = [
     "StatusReport",
     "StoreError",
     "deliveries_of",
+    "errors_csv",
     "failed_csv",
     "failed_images",
     "failure_groups",
+    "form_of",
     "gallery_page",
     "image_addresses",
     "image_url",

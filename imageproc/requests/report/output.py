@@ -6,23 +6,26 @@ request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from operator import attrgetter
-from typing import BinaryIO, NamedTuple, TypeVar
+from operator import attrgetter, itemgetter
+from typing import BinaryIO, NamedTuple
 from uuid import UUID
 
 from imageproc import sheet
 from imageproc.faults import by_code
 from imageproc.images import store
-from imageproc.models import ImageStatus, ProcessingRequest, ProductImage
+from imageproc.models import ImageStatus, ProcessingRequest, ProductImage, RowError
 from imageproc.requests.report.links import Address, image_addresses, output_url
 from imageproc.requests.report.status import state_of
 from imageproc.requests.stored_input import open_checked
 
-Row = TypeVar("Row")
 # Image rows of one query, at the most.
 PAGE = 2000
+# The states of rows without images: they have none, or they were not accepted.
+NO_IMAGE = "NO_IMAGE"
+SKIPPED = "SKIPPED"
 
 
 class _Image(NamedTuple):
@@ -36,29 +39,53 @@ class _Image(NamedTuple):
     error_code: str
 
 
-def output_csv(request: ProcessingRequest) -> Iterator[bytes]:
-    """The uploaded CSV with ``Output Image Urls``, ``Status`` and ``Error``, in blocks.
+@dataclass(frozen=True, slots=True)
+class Form:
+    """``replace``: output URLs in the place of input URLs, which stay where there is none, instead
+    of columns of their own. ``status``: the columns ``Status`` and ``Error``, which the first form
+    always has."""
+
+    replace: bool = False
+    status: bool = False
+
+
+def form_of(request: ProcessingRequest) -> Form:
+    """The form that was asked for with the upload."""
+    return Form(request.replace_urls, request.status_column)
+
+
+def output_csv(request: ProcessingRequest, form: Form | None = None) -> Iterator[bytes]:
+    """The uploaded CSV with its results, in blocks; in the upload's own form, or another one.
 
     Partial while the request runs: images without a result have an empty place. Raises
     store.StoreError, or FileNotFoundError, before the first block.
     """
-    if request.is_final and request.output_csv:
+    if request.is_final and request.output_csv and form in (None, form_of(request)):
         return _blocks(store.open_read(request.output_csv))
-    stream, form = _open_input(request)
-    address = image_addresses(request.base_url)
-    return sheet.write_output(form, _completed(request, stream, form, address))
+    return output_csv_at(request, image_addresses(request.base_url), form)
 
 
-def output_csv_at(request: ProcessingRequest, address: Address) -> Iterator[bytes]:
+def output_csv_at(
+    request: ProcessingRequest, address: Address, form: Form | None = None
+) -> Iterator[bytes]:
     """The same with addresses of the caller's choice: where the images were copied to."""
-    stream, form = _open_input(request)
-    return sheet.write_output(form, _completed(request, stream, form, address))
+    stream, file = _open_input(request)
+    form = form or form_of(request)
+    rows = _completed(request, stream, file, address)
+    return sheet.write_output(file, rows, replace=form.replace, status=form.status)
 
 
 def failed_csv(request: ProcessingRequest) -> Iterator[bytes]:
-    """Only the rows with failed images, with only those images: it can be uploaded as it is."""
-    stream, form = _open_input(request)
-    return sheet.write_rows(form, _failed(request, stream, form))
+    """Only the rows with failed images, with only those images, and the rows that were skipped as
+    they are: once these are mended, it can be uploaded."""
+    stream, file = _open_input(request)
+    return sheet.write_rows(file, _failed(request, stream, file))
+
+
+def errors_csv(request: ProcessingRequest) -> Iterator[bytes]:
+    """What is wrong with the rows that were skipped, as CSV."""
+    errors = request.row_errors.order_by("line", "id").values_list(*sheet.ERROR_COLUMNS)
+    return sheet.write_errors(errors.iterator(chunk_size=PAGE))
 
 
 def input_csv(request: ProcessingRequest) -> Iterator[bytes]:
@@ -78,38 +105,86 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _completed(
-    request: ProcessingRequest, stream: BinaryIO, form: sheet.SheetFormat, address: Address
+    request: ProcessingRequest, stream: BinaryIO, file: sheet.SheetFormat, address: Address
 ) -> Iterator[tuple[list[str], sheet.Outcome]]:
+    skipped = _Skipped(request)
+    products = _Products(_images(request))
+    read_links = sheet.links_of(file) if len(file.images) > 1 else None
+    only, places, number = file.images[0], None, 0
     with stream:
-        for cells, images in _merged(request, sheet.cells(stream, form)):
+        for line, cells in sheet.cells(stream, file, skipped.lines):
+            if line in skipped.lines:
+                yield cells, sheet.Outcome((), SKIPPED, skipped.reason(line), skipped.places(file))
+                continue
+            number += 1
+            urls: Sequence[str] = ()
+            if read_links:
+                urls, places = read_links(line, cells)
+            images = products.images_of(number)
             if images:
-                yield cells, _outcome(images, address)
-            else:
-                places = [""] * len(sheet.split_cell(cells[form.urls]))
-                yield cells, sheet.Outcome(places, request.status)
+                yield cells, _outcome(images, address, places)
+                continue
+            if read_links is None:
+                urls = sheet.split_cell(cells[only], paths=file.paths)
+            state = request.status if urls else NO_IMAGE
+            yield cells, sheet.Outcome([""] * len(urls), state, "", places)
 
 
 def _failed(
-    request: ProcessingRequest, stream: BinaryIO, form: sheet.SheetFormat
-) -> Iterator[tuple[list[str], list[str]]]:
+    request: ProcessingRequest, stream: BinaryIO, file: sheet.SheetFormat
+) -> Iterator[tuple[list[str], list[list[str]] | None]]:
+    skipped = _Skipped(request)
+    products = _Products(_images(request, status=ImageStatus.FAILED))
+    read_links = sheet.links_of(file)
+    number = 0
     with stream:
-        for row, images in _merged(request, sheet.rows(stream, form), status=ImageStatus.FAILED):
+        for line, cells in sheet.cells(stream, file, skipped.lines):
+            if line in skipped.lines:
+                yield cells, None
+                continue
+            number += 1
+            images = products.images_of(number)
             if images:
-                yield row.cells, [row.urls[image.position - 1] for image in images]
+                urls, places = read_links(line, cells)
+                failed = {image.position - 1 for image in images}
+                columns = places or [range(len(urls))]
+                yield cells, [[urls[n] for n in column if n in failed] for column in columns]
 
 
-def _merged(
-    request: ProcessingRequest, rows: Iterable[Row], **only: str
-) -> Iterator[tuple[Row, list[_Image]]]:
-    """Each row of the input with its images; [] for rows that are not in the database yet."""
-    products = groupby(_images(request, **only), key=attrgetter("row_number"))
-    upcoming = next(products, None)
-    for number, row in enumerate(rows, 1):
-        if upcoming is None or upcoming[0] != number:
-            yield row, []
-            continue
-        yield row, list(upcoming[1])
-        upcoming = next(products, None)
+class _Products:
+    """The images of each product, asked for in the order of the rows."""
+
+    def __init__(self, images: Iterator[_Image]) -> None:
+        self._groups = groupby(images, key=attrgetter("row_number"))
+        self._next = next(self._groups, None)
+
+    def images_of(self, number: int) -> list[_Image]:
+        """[] for rows that have none, or none in the database yet."""
+        if self._next is None or self._next[0] != number:
+            return []
+        images = list(self._next[1])
+        self._next = next(self._groups, None)
+        return images
+
+
+class _Skipped:
+    """The rows that were not accepted, by their line, and why."""
+
+    def __init__(self, request: ProcessingRequest) -> None:
+        self.lines = RowError.objects.lines(request.id) if request.bad_rows else frozenset()
+        errors = request.row_errors.order_by("line", "id").values_list("line", "column", "message")
+        self._groups = groupby(
+            errors.iterator(chunk_size=PAGE) if self.lines else (), itemgetter(0)
+        )
+
+    def reason(self, line: int) -> str:
+        """Asked for in the order of the lines."""
+        found = next((list(errors) for number, errors in self._groups if number == line), [])
+        return " ".join(f"{column}: {text}" if column else text for _, column, text in found)
+
+    @staticmethod
+    def places(file: sheet.SheetFormat) -> list[list[int]] | None:
+        return [[] for _ in file.images] if len(file.images) > 1 else None
 
 
 def _images(request: ProcessingRequest, **only: str) -> Iterator[_Image]:
@@ -132,11 +207,14 @@ def _images(request: ProcessingRequest, **only: str) -> Iterator[_Image]:
 _COLUMNS = ("product__row_number", "position", "id", "status", "output_key", "error_code")
 
 
-def _outcome(images: list[_Image], address: Address) -> sheet.Outcome:
+def _outcome(
+    images: list[_Image], address: Address, places: Sequence[Sequence[int]] | None
+) -> sheet.Outcome:
     urls = [output_url(image, address) or "" for image in images]
     if all(urls):  # as nearly always: only what is completed has one
-        return sheet.Outcome(urls, ImageStatus.COMPLETED.value)
-    return sheet.Outcome(urls, state_of({image.status for image in images}), _errors(images))
+        return sheet.Outcome(urls, ImageStatus.COMPLETED.value, "", places)
+    state = state_of({image.status for image in images})
+    return sheet.Outcome(urls, state, _errors(images), places)
 
 
 def _errors(images: list[_Image]) -> str:

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from imageproc.models import ProductImage
+from imageproc.models import Product
 
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
@@ -52,27 +52,24 @@ def product_page(request_id: UUID, *, after: int = 0, limit: int = PAGE_SIZE) ->
     """Up to ``limit`` products behind row number ``after``, each with its images. One query."""
     last = after + max(1, min(limit, MAX_PAGE_SIZE))
     # A range of row numbers, not a LIMIT, because a product has any number of images. One row more
-    # than the page tells whether there is another page: row numbers have no gaps, and every product
-    # has an image.
+    # than the page tells whether there is another page: row numbers have no gaps.
     rows = list(
-        ProductImage.objects.filter(
-            product__request=request_id,
-            product__row_number__gt=after,
-            product__row_number__lte=last + 1,
-        )
-        .order_by("product__row_number", "position")
-        .values_list(*_PRODUCT, *ListedImage._fields)
+        Product.objects.filter(request=request_id, row_number__gt=after, row_number__lte=last + 1)
+        .order_by("row_number", "images__position")
+        .values_list(*_PRODUCT, *(f"images__{name}" for name in ListedImage._fields))
     )
     more = bool(rows) and rows[-1][0] > last
     products = [_listed(list(of)) for number, of in groupby(rows, itemgetter(0)) if number <= last]
     return ProductPage(products, last if more else None)
 
 
-_PRODUCT = ("product__row_number", "product__serial_number", "product__product_name")
+_PRODUCT = ("row_number", "serial_number", "product_name")
 
 
 def _listed(rows: list[tuple[Any, ...]]) -> Listed:
     """The rows of one product."""
     _, serial_number, product_name, *_ = rows[0]
     images = [ListedImage._make(row[len(_PRODUCT) :]) for row in rows]
+    if images[0].id is None:  # the outer join's line for a product without images
+        images = []
     return Listed(serial_number, product_name, images)

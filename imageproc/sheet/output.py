@@ -1,0 +1,163 @@
+"""A sheet with its results: in columns of their own, or in the place of the input links.
+
+Appended to a sheet with one column of links are ``OUTPUT_COLUMNS``. Beside each of several columns
+of links there is an ``Output`` column of its own, and the state at the end. A sheet that was an
+output before has these columns already: they are filled again, not doubled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from imageproc.sheet.cell import join_urls, replace_in_cell
+from imageproc.sheet.columns import plain
+from imageproc.sheet.dialect import SheetFormat
+from imageproc.sheet.write import write
+
+OUTPUT_COLUMNS = ("Output Image Urls", "Status", "Error")
+# Of the source cells that a layout copies: the output of the first column of links, of the second.
+_OUTPUTS = -1
+
+
+class Outcome(NamedTuple):
+    """What became of a row.
+
+    ``urls``: one per URL of the row, in order, "" where there is no output; none for a row without
+    links. ``places``: which of them each column of links names; None where there is one column.
+    """
+
+    urls: Sequence[str]
+    status: str
+    error: str = ""
+    places: Sequence[Sequence[int]] | None = None
+
+
+_Row = Callable[[Sequence[str], Outcome], list[str]]
+
+
+def write_output(
+    sheet: SheetFormat,
+    rows: Iterable[tuple[Sequence[str], Outcome]],
+    *,
+    replace: bool = False,
+    status: bool = True,
+) -> Iterator[bytes]:
+    """The sheet with its results, from each row's cells and what became of it.
+
+    ``replace``: output links in the place of input links, which stay where there is no output;
+    then ``status`` says whether the columns ``Status`` and ``Error`` are added.
+    """
+    if replace:
+        header, row = _replaced(sheet, status=status)
+    elif len(sheet.images) == 1:
+        header, row = _appended(sheet)
+    else:
+        header, row = _beside(sheet)
+    return write(sheet, header, (row(cells, outcome) for cells, outcome in rows))
+
+
+def write_rows(
+    sheet: SheetFormat, rows: Iterable[tuple[Sequence[str], Sequence[Sequence[str]] | None]]
+) -> Iterator[bytes]:
+    """The sheet with some rows only: it can be uploaded as it is.
+
+    ``rows``: (cells, the URLs that replace those in each column of links; None: the row as it is).
+    """
+    return write(sheet, sheet.header, (_with_urls(sheet, *row) for row in rows))
+
+
+def _appended(sheet: SheetFormat) -> tuple[list[str], _Row]:
+    """A ``Status`` or ``Error`` is taken for ours only to the right of ``Output Image Urls``;
+    without one it is the catalogue's own column and is left alone."""
+    header = list(sheet.header)
+    names = [plain(cell) for cell in header]
+    places: list[int] = []
+    for column in OUTPUT_COLUMNS:
+        candidates = range(places[0] if places else 0, len(names))
+        known = (place for place in candidates if names[place] == plain(column))
+        places.append(next(known, len(header)))
+        if places[-1] == len(header):
+            header.append(column)
+    width, own, source, paths = len(header), len(sheet.header), sheet.images[0], sheet.paths
+    blank = [""] * (width - own)
+    urls, status, error = places
+
+    def row(cells: Sequence[str], outcome: Outcome) -> list[str]:
+        filled = [*cells, *blank] if len(cells) == own else [*cells[:own], *blank, *cells[own:]]
+        filled[urls] = join_urls(cells[source], outcome.urls, paths=paths)
+        filled[status], filled[error] = outcome.status, outcome.error
+        return filled
+
+    return header, row
+
+
+def _beside(sheet: SheetFormat) -> tuple[list[str], _Row]:
+    own = len(sheet.header)
+    header: list[str] = []
+    sources: list[int] = []  # indices of cells; _OUTPUTS and less: outputs
+    names = [plain(cell) for cell in sheet.header]
+    index = 0
+    while index < own:
+        header.append(sheet.header[index])
+        sources.append(index)
+        if index in sheet.images:
+            column = f"Output {sheet.header[index].strip()}"
+            header.append(column)
+            sources.append(_OUTPUTS - sheet.images.index(index))
+            if index + 1 < own and names[index + 1] == plain(column):
+                index += 1
+        index += 1
+    header, sources = _without_state(header, sources)
+
+    def row(cells: Sequence[str], outcome: Outcome) -> list[str]:
+        found = [
+            join_urls(cells[image], urls, paths=sheet.paths)
+            for image, urls in zip(sheet.images, _by_column(sheet, outcome), strict=True)
+        ]
+        filled = [cells[n] if n >= 0 else found[_OUTPUTS - n] for n in sources]
+        return [*filled, outcome.status, outcome.error, *cells[own:]]
+
+    return [*header, *OUTPUT_COLUMNS[1:]], row
+
+
+def _replaced(sheet: SheetFormat, *, status: bool) -> tuple[list[str], _Row]:
+    own = len(sheet.header)
+    header, sources = _without_state(list(sheet.header), list(range(own)), needed=status)
+
+    def row(cells: Sequence[str], outcome: Outcome) -> list[str]:
+        filled = list(cells)
+        for image, urls in zip(sheet.images, _by_column(sheet, outcome), strict=True):
+            if any(urls):
+                filled[image] = replace_in_cell(filled[image], urls, paths=sheet.paths)
+        if not status:
+            return filled
+        return [*(filled[n] for n in sources), outcome.status, outcome.error, *filled[own:]]
+
+    return [*header, *OUTPUT_COLUMNS[1:]] if status else header, row
+
+
+def _without_state(
+    header: list[str], sources: list[int], *, needed: bool = True
+) -> tuple[list[str], list[int]]:
+    """The columns without a state that we wrote at their end before."""
+    ours = [plain(column) for column in OUTPUT_COLUMNS[1:]]
+    if needed and [plain(cell) for cell in header[-2:]] == ours:
+        return header[:-2], sources[:-2]
+    return header, sources
+
+
+def _by_column(sheet: SheetFormat, outcome: Outcome) -> list[Sequence[str]]:
+    """The output URLs of each column of links."""
+    if outcome.places is None:
+        return [outcome.urls, *([()] * (len(sheet.images) - 1))]
+    return [[outcome.urls[n] for n in places] for places in outcome.places]
+
+
+def _with_urls(
+    sheet: SheetFormat, cells: Sequence[str], columns: Sequence[Sequence[str]] | None
+) -> list[str]:
+    row = list(cells)
+    for image, urls in zip(sheet.images, columns or [], strict=False):
+        row[image] = join_urls(cells[image], urls, paths=sheet.paths)
+    return row
