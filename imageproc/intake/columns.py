@@ -45,6 +45,11 @@ def save(owner_id: int, header: Sequence[str], choice: sheet.Choice) -> None:
     )
 
 
+def forget(owner_id: int, header: Sequence[str]) -> None:
+    """The columns of files with this header are found anew."""
+    ColumnMapping.objects.filter(owner_id=owner_id, header_digest=digest_of(header)).delete()
+
+
 def digest_of(header: Sequence[str]) -> str:
     """The same for headers that differ in case, blanks and dashes only."""
     return hashlib.sha256("\x1f".join(map(sheet.plain, header)).encode()).hexdigest()

@@ -146,7 +146,7 @@ def inspect(upload: Upload) -> sheet.Sheet:
     """Read a whole CSV and judge every line of it. Raises Refused with the first errors."""
     checked = rehearse(upload)
     if not is_accepted(checked, upload.options):
-        raise _invalid(checked.summary)
+        raise invalid(checked.summary)
     return checked
 
 
@@ -190,7 +190,7 @@ def kinds_of(found: sheet.Summary) -> list[dict[str, Any]]:
     ]
 
 
-def _invalid(found: sheet.Summary) -> Refused:
+def invalid(found: sheet.Summary) -> Refused:
     return Refused(
         400,
         "csv_invalid",

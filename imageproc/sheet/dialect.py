@@ -32,6 +32,8 @@ MAX_TITLE = 20_000
 # Rows and characters looked at where only the cells can tell a column.
 SAMPLE_ROWS = 50
 SAMPLE_CHARACTERS = 200_000
+# Rows shown with a header whose columns are not known.
+SHOWN_ROWS = 3
 # Excel's own first line that names the delimiter.
 _SEP_LINE = re.compile(r'"?sep=[,;\t|]"?[\r\n]*', re.IGNORECASE)
 
@@ -207,7 +209,7 @@ def _find_header(tape: _Tape, wanted: Wanted) -> tuple[_Header, Columns]:
     if not headers or (broken and not max(header.roles for header in headers)):
         empty = UnreadableError("empty_file", "The file holds no text.")
         raise tape.error or broken or empty
-    raise _no_images(headers, wanted.caller)
+    raise _no_images(tape, headers, wanted.caller)
 
 
 def _by_names(headers: list[_Header], wanted: Wanted) -> tuple[_Header, Columns] | None:
@@ -218,7 +220,7 @@ def _by_names(headers: list[_Header], wanted: Wanted) -> tuple[_Header, Columns]
     return None
 
 
-def _no_images(headers: list[_Header], caller: Choice | None) -> UnreadableError:
+def _no_images(tape: _Tape, headers: list[_Header], caller: Choice | None) -> UnreadableError:
     if caller:
         best = min(headers, key=lambda header: len(missing(header.cells, caller)))
         lacking = missing(best.cells, caller)
@@ -229,6 +231,7 @@ def _no_images(headers: list[_Header], caller: Choice | None) -> UnreadableError
         sentence = "No column of the header is known to hold image links. Say which one does."
     seen = ", ".join(best.cells)
     error = UnreadableError("column_missing", sentence, column=", ".join(lacking), value=seen)
+    error.header, error.rows = best.cells, _sample(tape, best)[:SHOWN_ROWS]
     return error.at(best.line + 1)
 
 

@@ -34,7 +34,10 @@ def _shown(text: str) -> str:
 
 
 class UnreadableError(Exception):
-    """The bytes cannot be read as a sheet; inside this room only, it comes out as a value."""
+    """The bytes cannot be read as a sheet; inside this room only, it comes out as a value.
+
+    ``header``, ``rows``: what was seen where only the columns are not known.
+    """
 
     line = 1
 
@@ -44,6 +47,8 @@ class UnreadableError(Exception):
         self.message = message
         self.column = column
         self.value = value
+        self.header: tuple[str, ...] = ()
+        self.rows: list[list[str]] = []
 
     def at(self, line: int) -> UnreadableError:
         """The same, once it is known where it happened."""

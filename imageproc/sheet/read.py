@@ -71,6 +71,7 @@ class Sheet:
     """A sheet being read, once.
 
     ``format`` is None when not even the header could be read. ``preview``: its first rows.
+    ``seen_header``, ``seen_rows``: what was read where the columns are not known.
     """
 
     def __init__(
@@ -78,6 +79,8 @@ class Sheet:
     ) -> None:
         self.format: SheetFormat | None = None
         self.preview: list[Row] = []
+        self.seen_header: tuple[str, ...] = ()
+        self.seen_rows: list[list[str]] = []
         self._limits = limits
         self._wanted = wanted
         self._urls = UrlReader(policy)
@@ -88,7 +91,9 @@ class Sheet:
         try:
             self._open(stream)
         except (UnreadableError, UnicodeError) as error:
-            self._refusal = unreadable(error).error
+            broken = unreadable(error)
+            self._refusal = broken.error
+            self.seen_header, self.seen_rows = broken.header, broken.rows
 
     def _open(self, stream: BinaryIO) -> None:
         encoding = detect_encoding(stream)

@@ -11,6 +11,7 @@ from imageproc.images.recipe import MAX_SIDE
 from imageproc.intake import Options
 from imageproc.models import Priority, RequestStatus
 from imageproc.models.apikey import SCOPES
+from imageproc.sheet import Choice
 
 
 class UploadForm(forms.Form):
@@ -50,6 +51,13 @@ class UploadForm(forms.Form):
     store_originals = forms.BooleanField(
         label="Keep the originals, to compare before and after", required=False
     )
+    image_base = forms.URLField(
+        label="Base address of pictures",
+        max_length=2048,
+        required=False,
+        assume_scheme="https",
+    )
+    skip_bad_rows = forms.BooleanField(required=False)
     idempotency_key = forms.CharField(required=False, max_length=255, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -68,6 +76,8 @@ class UploadForm(forms.Form):
             store_originals=given["store_originals"],
             priority=given["priority"] or Priority.NORMAL.value,
             webhook_url=given["webhook_url"],
+            skip_bad_rows=given["skip_bad_rows"],
+            image_base=given["image_base"],
         )
 
     def sentences(self) -> list[str]:
@@ -77,6 +87,29 @@ class UploadForm(forms.Form):
             for name, errors in self.errors.items()
             for error in errors
         ]
+
+
+class ColumnsForm(forms.Form):
+    """Which column is which, chosen on the page: ``header``, the names as JSON, and ``role-N`` for
+    the N-th of them."""
+
+    header = forms.JSONField()
+
+    def clean_header(self) -> list[str]:
+        header = self.cleaned_data["header"]
+        if not isinstance(header, list) or not all(isinstance(name, str) for name in header):
+            raise forms.ValidationError("This is no header.")
+        return header
+
+    def choice(self) -> Choice:
+        """Raises ValueError where no column of images was chosen."""
+        names: dict[str, list[str]] = {"images": [], "serial": [], "name": []}
+        for index, column in enumerate(self.cleaned_data["header"]):
+            names.get(self.data.get(f"role-{index}", ""), []).append(column)
+        if not names["images"]:
+            raise ValueError("no column of images")
+        serial, name = (next(iter(names[role]), "") for role in ("serial", "name"))
+        return Choice(tuple(names["images"]), serial, name)
 
 
 class SearchForm(forms.Form):

@@ -15,6 +15,12 @@ _SPACE = "\N{NO-BREAK SPACE}"
 
 
 @register.filter
+def cell(cells: list[str], place: int) -> str:
+    """The cell at a place of a column."""
+    return cells[place]
+
+
+@register.filter
 def count(value: int) -> str:
     """12345 → 12,345."""
     return f"{value:,}"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    StreamingHttpResponse,
+)
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -16,10 +23,12 @@ from django_htmx.http import HttpResponseClientRedirect
 from imageproc import intake
 from imageproc.api.access import own_address
 from imageproc.images.fetch import Policy, check
+from imageproc.intake import columns
 from imageproc.models import ProcessingRequest
+from imageproc.sheet import ERROR_COLUMNS, write_errors
 from imageproc.web import sample
 from imageproc.web.access import WebRequest, personal
-from imageproc.web.forms import UploadForm
+from imageproc.web.forms import ColumnsForm, UploadForm
 
 RECENT = 5
 TOP_HOSTS = 6
@@ -43,13 +52,50 @@ def inspect(request: WebRequest, owner_id: int) -> HttpResponseBase:
     form.is_valid()
     if "file" not in form.cleaned_data:
         return _refused(request, owner_id, {"sentences": form.sentences()})
+    if sentence := _save_columns(request, owner_id):
+        return _refused(request, owner_id, {"sentences": [sentence]})
     file = form.cleaned_data["file"]
+    upload = _upload(request, owner_id, form)
     try:
-        sheet = intake.inspect(_upload(request, owner_id, form))
+        sheet = intake.rehearse(upload)
     except intake.Refused as refused:
         return _refused(request, owner_id, {"refused": refused, "file": file})
     context = {"file": file, "sheet": sheet, "idempotency_key": uuid4(), **_found(sheet)}
+    if not intake.is_accepted(sheet, upload.options):
+        context["refused"] = intake.invalid(sheet.summary)
+        return _refused(request, owner_id, context)
     return _answer(request, owner_id, "web/parts/accepted.html", context)
+
+
+@require_POST
+@personal
+def errors_csv(request: WebRequest, owner_id: int) -> HttpResponseBase:
+    """Everything to correct in a file, as a CSV; nothing is stored."""
+    form = UploadForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return HttpResponseBadRequest("Choose the file again.")
+    errors = intake.errors_of(_upload(request, owner_id, form))
+    blocks = write_errors([getattr(error, name) for name in ERROR_COLUMNS] for error in errors)
+    answer = StreamingHttpResponse(blocks, content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = 'attachment; filename="errors.csv"'
+    return answer
+
+
+def _save_columns(request: WebRequest, owner_id: int) -> str:
+    """Keep or forget the columns chosen on the page; what is wrong with the choice, or ""."""
+    asked = request.POST.get("columns")
+    form = ColumnsForm(request.POST)
+    if asked not in ("save", "forget") or not form.is_valid():
+        return ""
+    header = form.cleaned_data["header"]
+    if asked == "forget":
+        columns.forget(owner_id, header)
+        return ""
+    try:
+        columns.save(owner_id, header, form.choice())
+    except ValueError:
+        return "Choose the column that holds the image links."
+    return ""
 
 
 @require_POST
@@ -135,14 +181,34 @@ def _home(request: WebRequest, owner_id: int) -> dict[str, Any]:
 
 def _found(sheet: Any) -> dict[str, Any]:
     """What the page tells of a sheet that was read to its end."""
-    roles = {sheet.format.serial: "S. No.", sheet.format.name: "Product Name"}
-    roles[sheet.format.urls] = "Input Image Urls"
+    form = sheet.format
+    if form is None:
+        seen = sheet.seen_header
+        preview = sheet.seen_rows
+        roles: dict[int, str] = {}
+    else:
+        seen, preview = form.header, [row.cells for row in sheet.preview]
+        roles = dict.fromkeys(form.images, "images")
+        roles |= {
+            n: role for n, role in ((form.serial, "serial"), (form.name, "name")) if n is not None
+        }
     hosts = sheet.summary.hosts.most_common(TOP_HOSTS)
     listed = sum(images for _, images in hosts)
     return {
-        "columns": [(name, roles.get(index)) for index, name in enumerate(sheet.format.header)],
+        "columns": [
+            (
+                name,
+                roles.get(index, ""),
+                [row[index] if index < len(row) else "" for row in preview],
+            )
+            for index, name in enumerate(seen)
+        ],
+        "preview_places": range(len(preview)),
+        "header_json": json.dumps(list(seen)),
+        "to_choose": bool(seen) and (form is None or form.found_by == "content"),
+        "notes": intake.notes_on(sheet),
         "hosts": hosts,
-        "elsewhere": sheet.summary.images - listed,
+        "elsewhere": max(0, sheet.summary.images - listed),
     }
 
 

@@ -12,6 +12,7 @@ one = "requests/<uuid:request_id>/"
 urlpatterns = [
     path("", uploads.home, name="home"),
     path("inspect/", uploads.inspect, name="inspect"),
+    path("inspect/errors.csv", uploads.errors_csv, name="errors-csv"),
     path("sample/", uploads.try_sample, name="sample"),
     path("sample.csv", uploads.sample_csv, name="sample-csv"),
     path("requests/", requests.index, name="requests"),

@@ -61,3 +61,21 @@ form.addEventListener("htmx:afterRequest", () => {
   clearTimeout(timer);
   sending.hidden = true;
 });
+
+// A list that is made of the chosen file: the form is sent as it is, the answer saved.
+verdict.addEventListener("click", async ({ target }) => {
+  const address = target.dataset.download;
+  if (!address) return;
+  target.disabled = true;
+  try {
+    const answer = await fetch(address, { method: "POST", body: new FormData(form) });
+    if (!answer.ok) return;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await answer.blob());
+    link.download = "errors.csv";
+    link.click();
+    URL.revokeObjectURL(link.href);
+  } finally {
+    target.disabled = false;
+  }
+});

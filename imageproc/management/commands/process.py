@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.management import call_command
@@ -27,6 +28,7 @@ from imageproc.images.recipe import PRESETS
 from imageproc.models import ClusterHeartbeat, ProcessingRequest
 from imageproc.requests import operations
 from imageproc.requests.report.saved import save
+from imageproc.sheet import Choice, LineError
 from imageproc.workers import queue
 from imageproc.workers.lifeline import die_with_parent
 
@@ -47,13 +49,32 @@ class Command(BaseCommand):
         parser.add_argument("--out", type=Path, default=Path("results"), metavar="FOLDER")
         parser.add_argument("--preset", choices=sorted(PRESETS), default="catalog")
         parser.add_argument("--format", help="format of the results, such as jpeg or webp")
+        parser.add_argument(
+            "--columns",
+            type=_columns,
+            help='which columns to read: {"images": ["Image Src"], "serial": "Handle"}',
+        )
+        parser.add_argument(
+            "--base-url", default="", help="what paths in image cells, as Magento's, are below"
+        )
+        parser.add_argument("--on-error", choices=["refuse", "skip"], default="refuse")
+        parser.add_argument("--output", choices=["append", "replace"], default="append")
+        parser.add_argument(
+            "--status-column", action="store_true", help="with --output replace: Status and Error"
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say how the file is read, and stop"
+        )
 
     def handle(self, *args: Any, csv: Path, out: Path, **options: Any) -> None:
         self.console = Console(stderr=True)
         if connection.vendor == "sqlite":
             call_command("migrate", interactive=False, verbosity=0)
         operations.prepare_folder()
-        request = _accept(csv, intake.Options(preset=options["preset"], format=options["format"]))
+        wanted = _options(options)
+        if options["dry_run"]:
+            self._rehearse(csv, wanted)
+        request = _accept(csv, wanted)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
         try:
@@ -65,6 +86,28 @@ class Command(BaseCommand):
             self.console.print("Stopped. Run the same command again to continue.")
             sys.exit(STOPPED)
         sys.exit(self._tell(request, out))
+
+    def _rehearse(self, csv: Path, options: intake.Options) -> None:
+        """Ends the command: 0 where the file would be accepted."""
+        with _refusals(csv), csv.open("rb") as file:
+            checked = intake.rehearse(_upload(csv, file, options))
+        form, found = checked.format, checked.summary
+        if form:
+            names = [form.header[index] for index in form.images]
+            self.console.print(f"images: {', '.join(names)} (by {form.found_by} {form.profile})")
+            for role, index in (("serial", form.serial), ("name", form.name)):
+                self.console.print(f"{role}: {'-' if index is None else form.header[index]}")
+        for row in checked.preview:
+            self.console.print(f"line {row.line}: {row.serial_number} {row.product_name}")
+            for url in row.urls:
+                self.console.print(f"  {url}")
+        self.console.print(
+            f"{found.rows:,} rows, {found.images:,} images, {found.imageless_rows:,} rows without "
+            f"an image, {found.bad_rows:,} bad rows"
+        )
+        for line in [*intake.notes_on(checked), *map(_line, found.errors[: intake.SHOWN_ERRORS])]:
+            self.console.print(line)
+        sys.exit(ALL_DONE if intake.is_accepted(checked, options) else REFUSED)
 
     def _watch(self, request: ProcessingRequest) -> None:
         with _bar(self.console) as progress:
@@ -90,27 +133,60 @@ class Command(BaseCommand):
         return SOME_FAILED if done < request.total_images else ALL_DONE
 
 
+def _columns(text: str) -> Choice:
+    """An argument of argparse: a ValueError or TypeError is its complaint."""
+    chosen = json.loads(text)
+    return Choice(tuple(chosen["images"]), chosen.get("serial") or "", chosen.get("name") or "")
+
+
+def _options(given: dict[str, Any]) -> intake.Options:
+    return intake.Options(
+        preset=given["preset"],
+        format=given["format"],
+        columns=given["columns"],
+        image_base=given["base_url"],
+        skip_bad_rows=given["on_error"] == "skip",
+        replace_urls=given["output"] == "replace",
+        status_column=given["status_column"],
+    )
+
+
+def _upload(
+    csv: Path, file: IO[bytes], options: intake.Options, key: str | None = None
+) -> intake.Upload:
+    return intake.Upload(
+        owner_id=local_user().pk,
+        file=file,
+        file_name=csv.name,
+        base_url=settings.PUBLIC_URL or "http://127.0.0.1:8000",
+        options=options,
+        idempotency_key=key,
+    )
+
+
 def _accept(csv: Path, options: intake.Options) -> ProcessingRequest:
     """The request of this file and these options: a new one, or the one of an earlier run."""
+    with _refusals(csv), csv.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        key = hashlib.sha256(f"{digest} {options!r}".encode()).hexdigest()
+        file.seek(0)
+        return intake.accept(_upload(csv, file, options, f"process-{key}"))
+
+
+@contextmanager
+def _refusals(csv: Path) -> Iterator[None]:
+    """What is wrong with the file, as the command's own error."""
     try:
-        with csv.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            key = hashlib.sha256(f"{digest} {options!r}".encode()).hexdigest()
-            file.seek(0)
-            upload = intake.Upload(
-                owner_id=local_user().pk,
-                file=file,
-                file_name=csv.name,
-                base_url=settings.PUBLIC_URL or "http://127.0.0.1:8000",
-                options=options,
-                idempotency_key=f"process-{key}",
-            )
-            return intake.accept(upload)
+        yield
     except OSError as error:
         raise CommandError(f"{csv}: {error.strerror}", returncode=REFUSED) from error
     except intake.Refused as refused:
         lines = [f"line {e['line']}: {e['message']} ({e['value']})" for e in refused.errors]
         raise CommandError("\n".join([refused.message, *lines]), returncode=REFUSED) from refused
+
+
+def _line(error: LineError) -> str:
+    return f"line {error.line}: {error.message} ({error.value})"
 
 
 @contextmanager
