@@ -61,7 +61,7 @@ def failed() -> ProcessingRequest:
     """Three images: one done, one gone, one that found its host busy too often."""
     request = build.request(3)
     jobs = claim.claim(50)
-    ProductImage.objects.filter(id=jobs[2].image_id).update(attempts=99)
+    ProductImage.objects.filter(id=jobs[2].image_id).update(fetch_failures=99)
     outcomes: list[Outcome] = [
         build.done(jobs[0]),
         Failed(jobs[1], NOT_FOUND),
