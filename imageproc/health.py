@@ -1,4 +1,4 @@
-"""Whether the service lives, and whether it can do its work: for load balancers and Prometheus."""
+"""/healthz and /readyz for load balancers, /metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from django.views.decorators.http import require_safe
 
 from imageproc.faults import Fault
 from imageproc.images import names, store
+from imageproc.metrics.exposition import exposition
 from imageproc.requests.report import fleet
-from imageproc.scrape import exposition
+from imageproc.requests.report.gauges import ServiceState
 
 log = logging.getLogger(__name__)
 PROBE = b"imageproc"
@@ -28,7 +29,7 @@ PROBE = b"imageproc"
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """The process answers. Looks at nothing else: a restart would mend nothing else."""
+    """The process answers. Nothing else is checked, because a restart would mend nothing else."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
@@ -45,12 +46,13 @@ def readyz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus, with the bearer token METRICS_TOKEN; without one only where all is open."""
+    """For Prometheus, which sends METRICS_TOKEN as its bearer token. Where none is set, only an
+    open service (API_ANONYMOUS) answers."""
     if not _may_scrape(request):
         refusal = HttpResponse("METRICS_TOKEN is needed.\n", "text/plain", 401)
         refusal["WWW-Authenticate"] = 'Bearer realm="metrics"'
         return refusal
-    body, content_type = exposition(request.headers.get("Accept", ""))
+    body, content_type = exposition(request.headers.get("Accept", ""), ServiceState())
     return HttpResponse(body, content_type=content_type)
 
 
@@ -73,54 +75,55 @@ def _database() -> str:
 
 
 class StorageProbe:
-    """What the storage answered last. It is asked every EVERY seconds at most, however many call,
-    and by a thread of its own: a storage that hangs holds no caller for longer than PATIENCE.
+    """Checks the storage at most once in EVERY seconds, however many callers there are.
 
-    Called: "" when all is well, else what is wrong. ``ask``: the same, straight from the storage.
+    A thread of its own makes the check, so that a storage that hangs delays no caller for longer
+    than PATIENCE seconds. Calling the probe returns "" when all is well, else what is wrong, as
+    ``check`` does, which talks to the storage.
     """
 
     EVERY = 5.0
     PATIENCE = 1.0
-    # A question that is open for so long is what is wrong.
+    # A check that is still running after so many seconds counts as a failure.
     SLOW = 10.0
 
-    def __init__(self, ask: Callable[[], str]) -> None:
-        self._ask = ask
+    def __init__(self, check: Callable[[], str]) -> None:
+        self._check = check
         self._lock = threading.Lock()
-        self._asked_at = -math.inf
-        self._answer: str | None = None
-        self._answered = threading.Event()
-        self._answered.set()
+        self._started_at = -math.inf
+        self._state: str | None = None
+        self._finished = threading.Event()
+        self._finished.set()
 
     def __call__(self) -> str:
-        self._ask_if_due()
-        silent = time.monotonic() - self._asked_at
-        if self._answered.wait(max(0.0, self.PATIENCE - silent)):
-            return self._answer or ""
-        if self._answer is None or silent > self.SLOW:
+        self._start_if_due()
+        age = time.monotonic() - self._started_at
+        if self._finished.wait(max(0.0, self.PATIENCE - age)):
+            return self._state or ""
+        if self._state is None or age > self.SLOW:
             return "no answer yet"
-        return self._answer
+        return self._state
 
-    def _ask_if_due(self) -> None:
+    def _start_if_due(self) -> None:
         with self._lock:
-            due = time.monotonic() - self._asked_at >= self.EVERY
-            if due and self._answered.is_set():
-                self._asked_at = time.monotonic()
-                self._answered.clear()
+            due = time.monotonic() - self._started_at >= self.EVERY
+            if due and self._finished.is_set():
+                self._started_at = time.monotonic()
+                self._finished.clear()
                 threading.Thread(target=self._run, name="storage probe", daemon=True).start()
 
     def _run(self) -> None:
         try:
-            self._answer = self._ask()
-        except Exception as error:  # whatever it is, it is what is wrong with the storage
+            self._state = self._check()
+        except Exception as error:  # any exception means that the storage does not work
             log.exception("storage probe failed")
-            self._answer = type(error).__name__
+            self._state = type(error).__name__
         finally:
-            self._answered.set()
+            self._finished.set()
 
 
-def _ask_storage() -> str:
-    """Written and read back, under a name of this host."""
+def _check_storage() -> str:
+    """Write a small object under this host's name and read it back."""
     key = names.probe_key(socket.gethostname())
     try:
         stored = store.put(key, PROBE, "text/plain", cache_control=store.PRIVATE)
@@ -134,7 +137,7 @@ def _ask_storage() -> str:
     return "" if same else "what was written reads back differently"
 
 
-_storage = StorageProbe(_ask_storage)
+_storage = StorageProbe(_check_storage)
 
 
 def _workers() -> str:
@@ -145,7 +148,7 @@ def _workers() -> str:
     return f"no heartbeat of: {', '.join(silent)}" if silent else ""
 
 
-# Each says what is wrong, or "".
+# Each returns "", or what is wrong.
 PARTS: dict[str, Callable[[], str]] = {
     "database": _database,
     "storage": _storage,

@@ -1,7 +1,7 @@
-"""Prometheus: what is counted where it happens.
+"""The counters and histograms for Prometheus; code increments them where a thing happens.
 
-Each process keeps its counters and histograms in files of METRICS_DIR, so that a killed worker
-loses nothing; a scrape adds them up (scrape/).
+Each process keeps its own in files of METRICS_DIR, so that nothing is lost when a worker is killed;
+a scrape adds them up (processes.py).
 
 Names: https://prometheus.io/docs/practices/naming/. No label holds a host name, a URL or an id:
 the number of series is the same at any load.
@@ -53,7 +53,8 @@ HTTP_SECONDS = Histogram(
 
 
 class Attempt(Protocol):
-    """``code`` of its fault, "" if it succeeded; then ``steps`` has the milliseconds of each."""
+    """``code`` is that of the fault, or "" for success; after a success ``steps`` holds the
+    milliseconds of each step."""
 
     @property
     def code(self) -> str: ...
@@ -62,7 +63,7 @@ class Attempt(Protocol):
 
 
 def attempted(attempts: Iterable[Attempt]) -> None:
-    """Attempts whose outcome was written to its row."""
+    """Count attempts after their outcomes were written to the rows."""
     for attempt in attempts:
         ATTEMPTS.labels(attempt.code or "completed").inc()
         for step, milliseconds in attempt.steps.items():
@@ -70,7 +71,7 @@ def attempted(attempts: Iterable[Attempt]) -> None:
 
 
 def ended(images: Iterable[FinishedImage]) -> None:
-    """Images that are in a final state now."""
+    """Count images that have just reached a final state."""
     for image in images:
         IMAGES.labels(image.code or "completed").inc()
         if not image.code:

@@ -1,4 +1,4 @@
-"""Times every HTTP request, by route: the pattern of the URL, never the URL."""
+"""Times every HTTP request. Its label is the route (the URL's pattern), never the URL itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RequestTimer:
 
 
 def _route(request: HttpRequest) -> str:
-    """The admin's pages are one route: each model has a dozen."""
+    """All pages of the admin count as one route: each model has a dozen."""
     match = request.resolver_match
     if match is None:
         return "none"

@@ -1,4 +1,4 @@
-"""Alerts and the Grafana dashboard: valid, and every metric they name is really given."""
+"""Alerts and the Grafana dashboard: valid, and every metric that they name is exported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from imageproc import metrics
 from imageproc.faults import NOT_FOUND
 from imageproc.images import claim, record
 from imageproc.images.outcome import Failed
-from imageproc.scrape import exposition
+from imageproc.metrics.exposition import exposition
+from imageproc.requests.report.gauges import ServiceState
 from tests.conftest import missing
 from tests.support import build
 
@@ -27,23 +28,23 @@ NAME = re.compile(r"\bimageproc_[a-z_]+")
 
 
 @pytest.fixture
-def given(client: Any) -> set[str]:
+def exported(client: Any) -> set[str]:
     """The names of the samples of a scrape after a little of everything has happened."""
     build.request(2)
     jobs = claim.claim(50)
     record.record([build.done(jobs[0]), Failed(jobs[1], NOT_FOUND)])
-    metrics.ended([metrics_moved()])
+    metrics.ended([finished_image()])
     metrics.WORKER_DEATHS.labels("images").inc()
     metrics.WEBHOOK_ATTEMPTS.labels("http_200").inc()
     client.get("/healthz")
     return {
         line.partition("{")[0].partition(" ")[0]
-        for line in exposition("")[0].decode().splitlines()
+        for line in exposition("", ServiceState())[0].decode().splitlines()
         if not line.startswith("#")
     }
 
 
-def metrics_moved() -> Any:
+def finished_image() -> Any:
     from imageproc.models import FinishedImage
 
     return FinishedImage(timezone.now(), "", 1, 1)
@@ -54,19 +55,19 @@ def alerts() -> list[dict[str, Any]]:
 
 
 @pytest.mark.django_db
-def test_every_metric_of_the_alerts_is_given(given: set[str]) -> None:
+def test_every_metric_of_the_alerts_is_exported(exported: set[str]) -> None:
     named = {name for rule in alerts() for name in NAME.findall(rule["expr"])}
     assert len(named) >= 9
-    assert named - given == set()
+    assert named - exported == set()
 
 
 @pytest.mark.django_db
-def test_every_metric_of_the_dashboard_is_given(given: set[str]) -> None:
+def test_every_metric_of_the_dashboard_is_exported(exported: set[str]) -> None:
     dashboard = json.loads((ROOT / "deploy" / "grafana" / "imageproc.json").read_text())
     exprs = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     named = {name for expr in exprs for name in NAME.findall(expr)}
     assert len(named) >= 14
-    assert named - given == set()
+    assert named - exported == set()
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
 

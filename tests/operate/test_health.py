@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _not_asked_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a new process."""
-    monkeypatch.setitem(health.PARTS, "storage", StorageProbe(health._ask_storage))
+    monkeypatch.setitem(health.PARTS, "storage", StorageProbe(health._check_storage))
 
 
 def beat(*names: str) -> None:
@@ -127,7 +127,7 @@ def storage(monkeypatch: pytest.MonkeyPatch) -> Storage:
 
 def passed(probe: StorageProbe, seconds: float) -> None:
     """Let so much time pass since the last question."""
-    probe._asked_at -= seconds
+    probe._started_at -= seconds
 
 
 def test_the_storage_is_asked_once_however_many_call(storage: Storage) -> None:
@@ -147,7 +147,7 @@ def test_a_storage_that_hangs_holds_one_thread_and_no_caller(storage: Storage) -
     storage.go.clear()
     assert probe() == "no answer yet"
     storage.go.set()
-    assert probe._answered.wait(10)
+    assert probe._finished.wait(10)
     assert probe() == ""
     storage.go.clear()
     passed(probe, 5)

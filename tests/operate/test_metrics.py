@@ -19,8 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from imageproc.faults import NOT_FOUND
 from imageproc.images import claim, record, sweep
 from imageproc.images.outcome import Failed
+from imageproc.metrics import processes
+from imageproc.metrics.exposition import exposition
 from imageproc.models import ClusterHeartbeat, MinuteTally, ProductImage, Switch
-from imageproc.scrape import exposition, processes
+from imageproc.requests.report.gauges import ServiceState
 from tests.support import build
 from tests.support.servers.process import free_ports
 from tests.workers.harness import MANAGE
@@ -37,7 +39,7 @@ def parse(text: str) -> Samples:
 
 
 def scrape() -> Samples:
-    return parse(exposition("")[0].decode())
+    return parse(exposition("", ServiceState())[0].decode())
 
 
 def value(samples: Samples, name: str, **labels: str) -> float:
@@ -86,7 +88,7 @@ class TestFigures:
         sweep.return_expired()
         assert value(scrape(), "imageproc_leases_expired_total") - before == 2
 
-    def test_the_queue_is_told_by_priority(self) -> None:
+    def test_the_queue_is_reported_by_priority(self) -> None:
         build.request(3, priority="high", completed_images=1)
         build.request(2, priority="low", status="PENDING", created_at=timezone.now())
         build.request(
@@ -144,9 +146,9 @@ metrics.STEP_SECONDS.labels("store").observe(1)
 print("ready", flush=True)
 input()
 """
-TELL = """
+PRINT = """
 from prometheus_client import generate_latest
-from imageproc.scrape.processes import registry
+from imageproc.metrics.processes import registry
 print(generate_latest(registry()).decode())
 """
 
@@ -166,8 +168,8 @@ class TestProcesses:
             text=True,
         )
 
-    def told(self, folder: Path) -> Samples:
-        out, _ = self.child(folder, TELL).communicate(timeout=60)
+    def samples_of(self, folder: Path) -> Samples:
+        out, _ = self.child(folder, PRINT).communicate(timeout=60)
         return parse(out)
 
     def test_killed_processes_go_on_counting(self, tmp_path: Path) -> None:
@@ -179,7 +181,7 @@ class TestProcesses:
         for process in killed:
             process.send_signal(signal.SIGKILL)
             process.wait()
-        samples = self.told(tmp_path)
+        samples = self.samples_of(tmp_path)
         assert value(samples, "imageproc_claimed_images_total") == 8
         assert value(samples, "imageproc_image_step_seconds_count", step="store") == 3
         living.communicate("\n")
@@ -196,7 +198,7 @@ class TestProcesses:
                 (tmp_path / f"{kind}_{pid}.db").touch()
         monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
         monkeypatch.setattr(processes, "MAX_DEAD_FILES", most)
-        processes.fold()
+        processes.forget_dead()
         left = {path.stem.rpartition("_")[2] for path in tmp_path.iterdir()}
         assert left == {str(pids[name]) for name in kept}
 

@@ -8,16 +8,16 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils.module_loading import import_string
 
+from imageproc.metrics.exposition import serve
+from imageproc.metrics.processes import forget_dead
 from imageproc.requests import operations
-from imageproc.scrape import serve
-from imageproc.scrape.processes import fold
 from imageproc.workers.periodic import every
 from imageproc.workers.supervisor import Program, Supervisor
 
 # What a stop may take beyond DRAIN_SECONDS: q2's helpers end after the workers.
 GRACE_SECONDS = 10
-# The metrics of dead processes are added up so often, whether or not anybody scrapes.
-FOLD_SECONDS = 600
+# How often the metric files of dead processes are counted, and deleted if there are too many.
+FORGET_SECONDS = 600
 
 # glibc gives threads heaps of their own and keeps what they freed: with dozens of threads that is
 # a hundred megabytes of finished pictures. Two heaps serve them as well; the codec holds no lock.
@@ -78,7 +78,7 @@ def _start_chores(name: str) -> None:
     """What the keeper of a cluster does besides."""
     if settings.METRICS_PORT:
         serve(settings.METRICS_PORT)
-    every(FOLD_SECONDS, f"{name} metrics", fold)
+    every(FORGET_SECONDS, f"{name} metrics", forget_dead)
     if name == "control":
         every(settings.TICK_SECONDS, "sweep", import_string(settings.CLUSTER_TICK))
 

@@ -1,4 +1,4 @@
-"""The counts of all processes of this host as one.
+"""Adds up what the processes of this host have counted.
 
 prometheus_client's own multiprocess mode: every process keeps its counts in files named after its
 pid, and a scrape adds them up (https://prometheus.github.io/client_python/multiprocess/).
@@ -21,17 +21,17 @@ MAX_DEAD_FILES = 1000
 
 
 def registry() -> CollectorRegistry:
-    """What every process of this host counted, dead ones included."""
+    """The sums over all processes of this host, living and dead."""
     found = CollectorRegistry()
     MultiProcessCollector(found)
     return found
 
 
-def fold() -> None:
+def forget_dead() -> None:
     """Delete the files of dead processes once there are more than MAX_DEAD_FILES.
 
-    Called now and then, so that workers that die all the time do not fill the memory. Their counts
-    start anew, as after a restart of the host: Prometheus's ``rate`` expects that.
+    Called every few minutes, because each worker that dies leaves its files in memory. The sums
+    drop when the files go, as after a restart of the host; Prometheus's ``rate`` allows for that.
     """
     folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     dead = [path for path in folder.glob("*.db") if not psutil.pid_exists(_pid(path))]
@@ -41,5 +41,5 @@ def fold() -> None:
 
 
 def _pid(path: Path) -> int:
-    """Of ``counter_123.db``."""
+    """123 for ``counter_123.db``."""
     return int(path.stem.rpartition("_")[2])

@@ -1,4 +1,4 @@
-"""The state of the whole service, read from the database at a scrape of the web server."""
+"""The state of the whole service as Prometheus gauges, read from the database at each scrape."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Iterator, Mapping
 from django.db import Error
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from imageproc.requests.report import fleet
 
 log = logging.getLogger(__name__)
 
 
-class Service:
-    """A collector. While the database is away only ``imageproc_database_up`` is given, as 0."""
+class ServiceState(Collector):
+    """While the database is away it yields only ``imageproc_database_up``, as 0."""
 
     def collect(self) -> Iterator[Metric]:
         try:
@@ -56,6 +57,6 @@ def _read() -> Iterator[Metric]:
 
 def _by(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(name, text, labels=[label])
-    for of, value in values.items():
-        family.add_metric([of], float(value))
+    for label_value, value in values.items():
+        family.add_metric([label_value], float(value))
     return family
