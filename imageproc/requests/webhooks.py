@@ -170,8 +170,12 @@ def _body(event: str, request: ProcessingRequest) -> str:
         "outputCsvUrl": links["outputCsv"],
         "statusUrl": links["status"],
     }
+    if request.bad_rows:
+        data["skippedRows"] = request.bad_rows
+    if request.imageless_rows:
+        data["rowsWithoutImage"] = request.imageless_rows
     message = {"type": event, "timestamp": timezone.now().isoformat(), "data": data}
-    if request.total_images <= PRODUCTS_UP_TO:
+    if max(request.total_images, request.total_products) <= PRODUCTS_UP_TO:
         whole = json.dumps({**message, "data": {**data, "products": _products(request)}})
         if len(whole.encode()) <= MAX_BODY_BYTES:
             return whole
