@@ -30,6 +30,7 @@ OWN = {
     "api/requests/<uuid:request_id>/output.csv",
     "api/requests/<uuid:request_id>/input.csv",
     "api/requests/<uuid:request_id>/failed.csv",
+    "api/requests/<uuid:request_id>/errors.csv",
     "api/images/<uuid:image_id>/original",
     "api/webhooks/deliveries/<uuid:delivery_id>/redeliver",
     "csv/status/<uuid:request_id>",
@@ -48,6 +49,7 @@ OWN = {
 # Shows or makes what is the caller's: needs a caller, and holds nothing of others.
 CALLERS = {
     "api/upload",
+    "api/upload/errors.csv",
     "api/requests",
     "api/webhooks/secret",
     "api/webhooks/secret/rotate",
@@ -55,6 +57,7 @@ CALLERS = {
     "upload",
     "",
     "inspect/",
+    "inspect/errors.csv",
     "sample/",
     "requests/",
     "keys/",
