@@ -1,6 +1,6 @@
-"""Who may see and change what: the one place to look for every view of the API.
+"""Who may see and change what, for every view of the API.
 
-Another's thing and a thing that does not exist get the same answer: Http404.
+The answer is Http404 both for what does not exist and for what belongs to somebody else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def caller_id(request: Request) -> int:
-    """The user that owns what this call makes or sees."""
+    """The id of the user who owns what this call creates or reads."""
     return int(request.user.pk)  # type: ignore[arg-type]  # HasScope lets in only saved users
 
 
@@ -35,14 +35,15 @@ def own_delivery(request: Request, delivery_id: UUID) -> WebhookDelivery:
 
 
 def public_image(image_id: UUID) -> ProductImage:
-    """A processed image, for anyone: its id has 74 random bits and is the capability to see it,
-    because output URLs are published in shops."""
+    """A processed image, for anyone who knows its id, because output URLs are published in shops.
+    It cannot be guessed: 32 of its bits are random, beside its time in milliseconds and a counter
+    that starts at random (RFC 9562, version 7)."""
     published = ProductImage.objects.filter(request__removed_at=None).exclude(output_key="")
     return _or_404(published.filter(id=image_id).first())
 
 
 def own_image(request: Request, image_id: UUID) -> ProductImage:
-    """An image with all that belongs to it, its stored input too."""
+    """An image of the caller, whose stored original may be read too."""
     mine = ProductImage.objects.filter(
         request__owner_id=caller_id(request), request__removed_at=None
     )
@@ -50,7 +51,7 @@ def own_image(request: Request, image_id: UUID) -> ProductImage:
 
 
 def own_address(request: Request | HttpRequest) -> str:
-    """Where this service is reached, without a slash at the end."""
+    """The address at which clients reach this service, without a slash at the end."""
     return settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
 
 

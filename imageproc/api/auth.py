@@ -1,4 +1,4 @@
-"""Who calls: an API key, a signed-in user, or, on a laptop, anyone."""
+"""Authenticates callers: by API key, by session, or, on a laptop, anyone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the views import this module through the settings
     from rest_framework.views import APIView
 
 LOCAL_USER = "local"
-# A key's last use is written at most this often: reading must not write.
+# A key's last use is written at most once in so many seconds, so that reads do not all write.
 USE_SECONDS = 60
 
 
@@ -46,10 +46,10 @@ class KeyAuthentication(BaseAuthentication):
 
 
 class LocalAuthentication(BaseAuthentication):
-    """API_ANONYMOUS: whoever calls from this very machine is the user "local".
+    """With API_ANONYMOUS, every caller on this very machine is the user "local".
 
-    There is no secret to send, so a page of any site in the same browser could change things here:
-    what comes from another site is refused, but for the origins that the operator allows.
+    No secret is sent, so a page of any other site in the same browser could make changes here.
+    Calls from other sites are therefore refused, except from CORS_ALLOWED_ORIGINS.
     """
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
@@ -66,7 +66,7 @@ class CrossSite(PermissionDenied):
 
 
 def _is_cross_site(request: Request) -> bool:
-    """By what browsers send and pages cannot forge; other clients send neither header.
+    """Judged by headers that browsers send and pages cannot forge; other clients send neither.
 
     https://www.w3.org/TR/fetch-metadata/ and RFC 6454, 7.
     """
@@ -79,7 +79,7 @@ def _is_cross_site(request: Request) -> bool:
 
 
 class HasScope(BasePermission):
-    """A key needs the view's ``scopes[method]``; a user may do all to what is theirs."""
+    """A key needs the scope in the view's ``scopes[method]``; a signed-in user needs none."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not request.user or not request.user.is_authenticated:
@@ -89,10 +89,10 @@ class HasScope(BasePermission):
 
 
 def local_user() -> Any:
-    """The owner of everything where no one signs in; it has no password and cannot sign in."""
+    """The user "local", which owns everything where nobody signs in. It has no password."""
     users = get_user_model().objects
-    user, made = users.get_or_create(username=LOCAL_USER)
-    if made:
+    user, created = users.get_or_create(username=LOCAL_USER)
+    if created:
         user.set_unusable_password()
         user.save(update_fields=["password"])
     return user

@@ -1,4 +1,4 @@
-"""From rows to the JSON that goes out: one function a shape of ``imageproc.api.shapes``."""
+"""Builds the JSON of responses from rows: one function for each shape of ``shapes``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from imageproc.models.image import compression_ratio
 from imageproc.requests import report
 from imageproc.requests.report.status import StatusReport, state_of
 
-# Hosts listed by a rehearsal.
+# Hosts listed in the answer to a dry run.
 HOSTS = 100
 
 
 def accepted(request: ProcessingRequest) -> shapes.Accepted:
-    """As it was when it was accepted, so that a replay is the same answer to the byte."""
+    """The request as it was when it was accepted, so that a repeated upload with the same
+    Idempotency-Key gets the same answer to the byte."""
     answer: shapes.Accepted = {
         "requestId": str(request.id),
         "status": "PENDING",
@@ -124,9 +125,9 @@ def summary(request: ProcessingRequest) -> shapes.Summary:
 
 
 def status(
-    told: StatusReport, page: report.ProductPage, deliveries: list[WebhookDelivery]
+    state: StatusReport, page: report.ProductPage, deliveries: list[WebhookDelivery]
 ) -> shapes.Status:
-    request = told.request
+    request = state.request
     return {
         **summary(request),
         "errors": [
@@ -136,7 +137,7 @@ def status(
                 "remedy": reason.remedy,
                 "images": reason.images,
             }
-            for reason in told.reasons
+            for reason in state.reasons
         ],
         "webhook": webhook(request, deliveries) if request.webhook_url else None,
         "products": products(page, request),

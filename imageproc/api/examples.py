@@ -1,4 +1,4 @@
-"""Examples of the OpenAPI document; a test holds them against its schemas."""
+"""Examples of the OpenAPI document; a test validates them against its schemas."""
 
 from __future__ import annotations
 

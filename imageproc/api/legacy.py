@@ -1,4 +1,4 @@
-"""The paths of the systems that this one replaces: their clients' requests work unchanged."""
+"""The paths of the systems that this one replaced, so that their clients work unchanged."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""How ``imageproc.api.shapes`` stand in the OpenAPI 3.1 document."""
+"""Turns ``imageproc.api.shapes`` into schemas of the OpenAPI 3.1 document."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ref(shape: Any) -> Schema:
 
 
 def problems(*codes: int) -> dict[tuple[int, str], Schema]:
-    """The error answers of an operation, for ``extend_schema(responses=…)``; 429 always."""
+    """The error responses of an operation, 429 included, for ``extend_schema(responses=…)``."""
     return {(code, PROBLEM_JSON): ref(shapes.Problem) for code in (*codes, 429)}
 
 
@@ -53,7 +53,7 @@ def components() -> dict[str, Schema]:
 
 def _object(shape: Any) -> Schema:
     hints = get_type_hints(shape, include_extras=True)
-    # The class's own __required_keys__ does not see through annotations kept as text.
+    # __required_keys__ misses NotRequired where annotations are strings (PEP 563).
     optional = [name for name, hint in hints.items() if get_origin(hint) is NotRequired]
     hints |= {name: get_args(hints[name])[0] for name in optional}
     schema: Schema = {
@@ -103,8 +103,8 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
 
 
 def for_new_clients(endpoints: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """drf-spectacular's pre-processing hook: the addresses to use, without the old ones and
-    without the second form of an image's."""
+    """drf-spectacular's pre-processing hook: leaves out the addresses of the old systems and the
+    short form of an image's address."""
     return [
         endpoint
         for endpoint in endpoints

@@ -1,4 +1,4 @@
-"""A CSV sent as the body itself."""
+"""Parses an upload that is the request's body, not a form."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CsvBodyParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> DataAndFiles[Any, Any]:
-        """The body, spooled to disk beyond SPOOL_BYTES, as the file "file"."""
+        """Returns the body as the file "file"; beyond SPOOL_BYTES it is on disk."""
         spool = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115
         size = 0
         while chunk := stream.read(CHUNK):

@@ -1,4 +1,4 @@
-"""Every error answer is problem+json (RFC 9457) with a stable ``code``."""
+"""Error responses: problem+json (RFC 9457) with a stable ``code``."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _body(status: int, code: str, detail: str, **members: Any) -> dict[str, Any]
 
 
 class Conflict(exceptions.APIException):
-    """The thing is not in a state that allows the call."""
+    """The state of the request or message does not allow the call."""
 
     status_code = HTTPStatus.CONFLICT
 
@@ -63,7 +63,7 @@ class Conflict(exceptions.APIException):
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
-    """REST framework's hook: whatever a view raises becomes a problem."""
+    """REST framework's hook: turns whatever a view raises into a problem."""
     set_rollback()
     match error:
         case Refused():
@@ -89,12 +89,12 @@ def _retry_after(error: Exception) -> dict[str, str]:
     return RETRY_AFTER
 
 
-# What an outage of the database or the storage raises. It has to be waited out.
+# Raised while the database or the storage is down; clients should try again later.
 DATABASE_OUTAGES = (OperationalError, InterfaceError)
 OUTAGES = (*DATABASE_OUTAGES, StoreError)
 RETRY_AFTER = {"Retry-After": "30"}
 _UNEXPECTED = (500, "internal_error", "Something went wrong on our side.")
-# In the order in which they are tried: the form's limits are suspicious operations, too.
+# The first match counts: the exceptions for form limits are SuspiciousOperations too.
 _MEANINGS: dict[Any, tuple[int, str, str]] = {
     DATABASE_OUTAGES: (
         *(503, "database_unavailable", "The database is not responding. Try again in a moment."),
@@ -113,14 +113,14 @@ _MEANINGS: dict[Any, tuple[int, str, str]] = {
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's ``handler500``: for errors outside of the API's views."""
+    """Django's ``handler500``, for errors outside of the API's views."""
     if not request.path.startswith("/api/"):
         return defaults.server_error(request)
     return problem_response(*_UNEXPECTED)
 
 
 def outage_response(error: Exception) -> JsonResponse:
-    """One of OUTAGES, for those who answer beside the API's views."""
+    """The response to one of OUTAGES, for code outside of the API's views."""
     [meaning] = (_MEANINGS[kinds] for kinds in _MEANINGS if isinstance(error, kinds))
     return problem_response(*meaning, headers=RETRY_AFTER)
 
@@ -128,7 +128,7 @@ def outage_response(error: Exception) -> JsonResponse:
 def problem_response(
     status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> JsonResponse:
-    """For those who answer before or beside the API's views."""
+    """A problem from code outside of the API's views, such as middleware."""
     body = _body(status, code, detail)
     return JsonResponse(body, status=status, headers=headers, content_type=MEDIA_TYPE)
 

@@ -1,4 +1,4 @@
-"""What comes in: form fields, JSON bodies and queries, in camelCase."""
+"""Validates what clients send: form fields, JSON bodies and queries, in camelCase."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imageproc.sheet import Choice
 
 
 class UploadSerializer(serializers.Serializer[Options]):
-    """The options of an upload; form fields, or the query where the CSV is the body."""
+    """The options of an upload: form fields, or the query string where the CSV is the body."""
 
     webhookUrl = serializers.URLField(  # noqa: N815
         max_length=2048, default="", help_text="Receives a message when the request has ended."
@@ -80,22 +80,22 @@ class UploadSerializer(serializers.Serializer[Options]):
             ) from error
 
     def options(self) -> Options:
-        given = self.validated_data
+        data = self.validated_data
         return Options(
-            preset=given["preset"],
-            max_width=given.get("maxWidth"),
-            max_height=given.get("maxHeight"),
-            quality=given.get("quality"),
-            format=given.get("format"),
-            background=given.get("background"),
-            store_originals=given["storeOriginals"],
-            priority=given["priority"],
-            webhook_url=given["webhookUrl"],
-            skip_bad_rows=given["onError"] == "skip",
-            replace_urls=given["output"] == "replace",
-            status_column=given["statusColumn"],
-            columns=given.get("columns"),
-            image_base=given["baseUrl"],
+            preset=data["preset"],
+            max_width=data.get("maxWidth"),
+            max_height=data.get("maxHeight"),
+            quality=data.get("quality"),
+            format=data.get("format"),
+            background=data.get("background"),
+            store_originals=data["storeOriginals"],
+            priority=data["priority"],
+            webhook_url=data["webhookUrl"],
+            skip_bad_rows=data["onError"] == "skip",
+            replace_urls=data["output"] == "replace",
+            status_column=data["statusColumn"],
+            columns=data.get("columns"),
+            image_base=data["baseUrl"],
         )
 
 
@@ -114,10 +114,10 @@ class OutputSerializer(serializers.Serializer[Any]):
     )
 
     def form(self) -> report.Form | None:
-        given = self.validated_data
-        if given["output"] is None:
+        data = self.validated_data
+        if data["output"] is None:
             return None
-        return report.Form(given["output"] == "replace", given["statusColumn"])
+        return report.Form(data["output"] == "replace", data["statusColumn"])
 
 
 class UploadFormSerializer(UploadSerializer):
@@ -148,12 +148,12 @@ class ListSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=RequestStatus.choices, default=None)
 
     def page(self) -> dict[str, Any]:
-        given = self.validated_data
-        return {"before": given["cursor"], "limit": given["limit"], "status": given["status"]}
+        data = self.validated_data
+        return {"before": data["cursor"], "limit": data["limit"], "status": data["status"]}
 
 
 class RetrySerializer(serializers.Serializer[Any]):
-    """Which failed images; without any of these, all of them."""
+    """Selects failed images; without any of these fields, all of them."""
 
     imageIds = serializers.ListField(  # noqa: N815
         child=serializers.UUIDField(), max_length=1000, default=None
@@ -162,8 +162,8 @@ class RetrySerializer(serializers.Serializer[Any]):
     host = serializers.CharField(max_length=255, default=None)
 
     def filters(self) -> dict[str, Any]:
-        given = self.validated_data
-        return {"image_ids": given["imageIds"], "code": given["code"], "host": given["host"]}
+        data = self.validated_data
+        return {"image_ids": data["imageIds"], "code": data["code"], "host": data["host"]}
 
 
 class PrioritySerializer(serializers.Serializer[Any]):

@@ -1,6 +1,6 @@
-"""The JSON that goes out: the one truth for the type checker, the OpenAPI schema and its readers.
+"""The shapes of JSON responses, from which the OpenAPI schema is made too.
 
-A docstring becomes the schema's description, the text of ``Annotated`` a field's.
+A class's docstring becomes its schema's description, the text of ``Annotated`` that of a field.
 """
 
 from __future__ import annotations

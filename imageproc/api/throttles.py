@@ -1,7 +1,7 @@
-"""How many calls a key and an address may make: counted in the shared cache.
+"""Limits how many calls a key and an address may make, counted in the shared cache.
 
-Two numbers a caller and window, added to atomically; REST framework's own throttles read and write
-a list, so that calls at the same time are counted once.
+Each caller has two counters a window, which are incremented atomically. REST framework's own
+throttles read a list and write it back, so that simultaneous calls are counted once.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ PERIOD = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A sliding minute out of two fixed ones: the last one counts by the part of it that is still
-    within the minute, as if its calls had come evenly."""
+    """A sliding minute, estimated from two fixed ones: of the calls in the previous one, the share
+    counts that would fall within the last 60 seconds if they had come evenly."""
 
     name: str
 
     def allow(self, who: str, limit: int) -> float:
-        """Count one call. 0 where it may go on, else the seconds to wait; ``limit`` 0: no limit.
+        """Count one call. Returns 0 if it may proceed, else the seconds to wait. With ``limit`` 0
+        there is no limit.
 
-        Without its cache it lets everyone in: a broken Redis must not stop the service.
+        While the cache is down everyone may proceed: a broken Redis must not stop the service.
         """
         if not limit:
             return 0.0
@@ -56,12 +57,13 @@ class Window:
         cache.add(this, 0, 2 * PERIOD)
         try:
             now = cache.incr(this)
-        except ValueError:  # it was dropped between the two calls
+        except ValueError:  # the cache dropped the counter after the call to add
             now = 1
         return int(cache.get(last, 0)), now
 
     def _wait(self, limit: int, before: int, passed: float) -> float:
-        """Until the last minute's calls have slid far enough out, or this minute is over."""
+        """Seconds until enough of the previous minute's calls have left the window, or until this
+        minute is over."""
         if before > limit:
             return max(1.0, PERIOD * (1 - limit / before) - passed)
         return PERIOD - passed
@@ -74,12 +76,12 @@ WRONG_KEYS = Window("wrong-key")
 
 
 class CallThrottle(BaseThrottle):
-    """By address and by who calls: every key has a quota of its own, a signed-in user another."""
+    """Counts by address and by caller: every key has a quota of its own, and so has every user."""
 
     seconds = 0.0
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        # The laptop's own user: there is no one to keep apart.
+        # On a laptop there is one user only.
         if callers.may_be_anonymous(request):
             return True
         self.seconds = self._seconds(request)
@@ -99,14 +101,14 @@ class CallThrottle(BaseThrottle):
 
 
 def refuse_guessing(request: Request) -> None:
-    """Count a wrong key; raises Throttled where an address shows too many."""
+    """Count a wrong key. Raises Throttled after too many from one address."""
     who = callers.address_of(request)
     if seconds := WRONG_KEYS.allow(who, settings.WRONG_KEYS_PER_MINUTE):
         raise Throttled(wait=math.ceil(seconds))
 
 
 def caller_of(request: Request) -> str:
-    """ "" for a stranger, who is known by the address alone."""
+    """Names the caller's quota; "" for an anonymous caller, who is limited by address alone."""
     if isinstance(request.auth, ApiKey):
         return f"key-{request.auth.pk}"
     return f"user-{request.user.pk}" if request.user and request.user.pk else ""

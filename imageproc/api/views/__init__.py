@@ -1,1 +1,1 @@
-"""The views of the JSON API: each parses, makes one call of the domain, and answers."""
+"""The views of the JSON API. Each checks its input, makes one call of the domain, and answers."""

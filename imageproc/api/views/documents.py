@@ -1,4 +1,4 @@
-"""The OpenAPI document, the page that shows it, and the answer to every other address."""
+"""The OpenAPI document, the page that shows it, and the 404 for unknown addresses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 
 class _JsonProblems(APIView):
-    """Errors as JSON, although the document itself is YAML or HTML."""
+    """Sends errors as JSON, although the document itself is YAML or HTML."""
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
@@ -30,7 +30,8 @@ class SchemaView(_JsonProblems, SpectacularAPIView):
 
 
 class DocsView(_JsonProblems, SpectacularSwaggerSplitView):
-    """Swagger UI from our own static files, its script in a response of its own (CSP)."""
+    """Swagger UI from our own static files. Its script is a separate response, because the CSP
+    allows none inline."""
 
     authentication_classes = ()
     permission_classes = ()

@@ -27,7 +27,7 @@ class CsvView(APIView):
 
     prefix = ""
 
-    def chunks(self, of: ProcessingRequest, request: Request) -> Iterator[bytes]:
+    def chunks(self, upload: ProcessingRequest, request: Request) -> Iterator[bytes]:
         raise NotImplementedError
 
     def get(self, request: Request, request_id: UUID) -> StreamingHttpResponse:
@@ -55,36 +55,36 @@ class OutputCsvView(CsvView):
 
     prefix = "output-"
 
-    def chunks(self, of: ProcessingRequest, request: Request) -> Iterator[bytes]:
+    def chunks(self, upload: ProcessingRequest, request: Request) -> Iterator[bytes]:
         query = OutputSerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
-        return report.output_csv(of, query.form())
+        return report.output_csv(upload, query.form())
 
 
 @extend_schema_view(get=extend_schema(operation_id="inputCsv", responses=CSV))
 class InputCsvView(CsvView):
-    """The CSV as it was uploaded, to the byte."""
+    """The uploaded CSV, byte for byte."""
 
-    def chunks(self, of: ProcessingRequest, request: Request) -> Iterator[bytes]:
-        return report.input_csv(of)
+    def chunks(self, upload: ProcessingRequest, request: Request) -> Iterator[bytes]:
+        return report.input_csv(upload)
 
 
 @extend_schema_view(get=extend_schema(operation_id="failedCsv", responses=CSV))
 class FailedCsvView(CsvView):
-    """Only the rows with failed images, with only those images, and the rows that were skipped:
-    once these are mended, it can be uploaded."""
+    """The rows with failed images, reduced to those images, and the rows that were skipped, to be
+    fixed and uploaded again."""
 
     prefix = "failed-"
 
-    def chunks(self, of: ProcessingRequest, request: Request) -> Iterator[bytes]:
-        return report.failed_csv(of)
+    def chunks(self, upload: ProcessingRequest, request: Request) -> Iterator[bytes]:
+        return report.failed_csv(upload)
 
 
 @extend_schema_view(get=extend_schema(operation_id="errorsCsv", responses=CSV))
 class ErrorsCsvView(CsvView):
-    """What is wrong with the rows that were skipped: row, line, column, value, code, message."""
+    """The errors of the rows that were skipped: row, line, column, value, code, message."""
 
     prefix = "errors-"
 
-    def chunks(self, of: ProcessingRequest, request: Request) -> Iterator[bytes]:
-        return report.errors_csv(of)
+    def chunks(self, upload: ProcessingRequest, request: Request) -> Iterator[bytes]:
+        return report.errors_csv(upload)

@@ -1,4 +1,4 @@
-"""Processed images, for everyone; stored inputs, for their owner."""
+"""Serves processed images to everyone and stored originals to their owner."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from imageproc.models import ProductImage
 from imageproc.requests import report
 
 FOREVER = "public, max-age=31536000, immutable"
-# The address without the content's name: what is there changes when the image is processed again.
+# For the address without a name, whose content changes when the image is processed again.
 SHORTLY = "public, max-age=3600"
 PICTURE: dict[Any, Any] = {
     (200, "image/*"): OpenApiTypes.BINARY,
@@ -30,8 +30,8 @@ PICTURE: dict[Any, Any] = {
 class ImageView(APIView):
     """A processed image.
 
-    Public: its id cannot be guessed. With the `name` of the output URL the answer may be kept for
-    ever. `ETag` and `If-None-Match` work as RFC 9110 has it.
+    Public, because the id cannot be guessed. An address with the `name` of the output URL never
+    changes its content and may be cached for ever. `ETag` and `If-None-Match` follow RFC 9110.
     """
 
     authentication_classes = ()
@@ -47,7 +47,7 @@ class ImageView(APIView):
         image = public_image(image_id)
         if named.get("request_id", image.request_id) != image.request_id:
             raise Http404
-        answer = _answer(request, image)
+        answer = _conditional_answer(request, image)
         exact = named.get("name") == report.name_of(image.output_key)
         answer["Cache-Control"] = FOREVER if exact else SHORTLY
         answer["ETag"] = _etag(image)
@@ -63,7 +63,7 @@ class OriginalView(APIView):
         responses={(200, "image/*"): OpenApiTypes.BINARY} | problems(401, 404, 503),
     )
     def get(self, request: Request, image_id: UUID) -> HttpResponseBase:
-        """Bytes from a stranger's host: a browser saves them and never shows them here."""
+        """A download, never shown in the browser here: the bytes are from another site."""
         image = own_image(request, image_id)
         if not image.original_key:
             raise Http404
@@ -82,20 +82,21 @@ def _etag(image: ProductImage) -> str:
     return f'"{image.output_sha256}"'
 
 
-def _answer(request: Request, image: ProductImage) -> HttpResponseBase:
-    whole = HttpResponse(content_type=image.content_type)
-    unchanged = get_conditional_response(request, etag=_etag(image), response=whole)
-    if unchanged is not None and unchanged is not whole:
-        return unchanged
-    size = image.output_size or 0
-    whole["Content-Length"] = str(size)
-    return whole if request.method == "HEAD" else _whole(image, size)
+def _conditional_answer(request: Request, image: ProductImage) -> HttpResponseBase:
+    """304 or 412 where the request's conditions say so, the headers alone for HEAD, else the image.
 
-
-def _whole(image: ProductImage, size: int) -> FileResponse:
+    The storage is read only in the last case.
+    """
+    head = HttpResponse(content_type=image.content_type)
+    conditional = get_conditional_response(request, etag=_etag(image), response=head)
+    if conditional is not None and conditional is not head:
+        return conditional
+    size = str(image.output_size or 0)
+    if request.method == "HEAD":
+        head["Content-Length"] = size
+        return head
     stream, cached = report.open_image(image)
     answer = FileResponse(stream, content_type=image.content_type)
-    answer["Content-Length"] = str(size)
-    # RFC 9211.
-    answer["Cache-Status"] = f"imageproc; {'hit' if cached else 'fwd=miss'}"
+    answer["Content-Length"] = size
+    answer["Cache-Status"] = f"imageproc; {'hit' if cached else 'fwd=miss'}"  # RFC 9211
     return answer

@@ -1,4 +1,4 @@
-"""What became of uploads, and what can be done to them."""
+"""The status of requests, and operations on them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from imageproc.api.views.uploads import POLL_SECONDS
 from imageproc.models import ProcessingRequest
 from imageproc.requests import operations, report
 
-# To be asked again each time; an unchanged answer is a 304 without a body.
+# Clients must ask again each time; they get a 304 without a body if nothing has changed.
 REVALIDATE = {"Cache-Control": "private, no-cache"}
 
 
@@ -75,7 +75,7 @@ class StatusView(APIView):
 
 @extend_schema_view(get=extend_schema(operation_id="getRequest"))
 class RequestView(StatusView):
-    """The status under its other address, and what changes a request as a whole."""
+    """The status under a second address, and operations on the request as a whole."""
 
     scopes: ClassVar = {"PATCH": "operate", "DELETE": "operate"}
 
@@ -144,6 +144,6 @@ class CancelView(APIView):
 
 
 def _summary(request: ProcessingRequest) -> shapes.Summary:
-    """As it stands now."""
+    """The summary of the request as it is now."""
     request.refresh_from_db()
     return bodies.summary(request)

@@ -1,4 +1,4 @@
-"""A CSV comes in."""
+"""Uploads of CSV files, and the check of one without storing it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class UploadView(APIView):
 
 
 class ErrorsView(APIView):
-    """Everything to correct in a CSV, as a CSV: row, line, column, value, code, message.
+    """All errors of a CSV, as a CSV: row, line, column, value, code, message.
 
     Send the file and the options as for an upload; nothing is stored.
     """
@@ -116,13 +116,13 @@ def _file_of(request: Request) -> UploadedFile[Any]:
 
 
 def _fields(request: Request) -> dict[str, Any]:
-    """Query and form; what a form leaves empty was not given. ``webhook_url`` is what clients of
-    an earlier system send."""
-    form = cast("QueryDict", request.data)  # what both parsers make
-    given = {**request.query_params.dict(), **form.dict()}
-    if "webhook_url" in given:
-        given.setdefault("webhookUrl", given["webhook_url"])
-    return {name: value for name, value in given.items() if value != ""}
+    """The query and the form together, without empty fields. Clients of an earlier system send
+    ``webhook_url``."""
+    form = cast("QueryDict", request.data)  # both parsers return one
+    fields = {**request.query_params.dict(), **form.dict()}
+    if "webhook_url" in fields:
+        fields.setdefault("webhookUrl", fields["webhook_url"])
+    return {name: value for name, value in fields.items() if value != ""}
 
 
 def _key_of(request: Request) -> str | None:

@@ -1,4 +1,4 @@
-"""The owner's side of webhooks: the secret, and sending a message again."""
+"""The secret that signs webhooks, and sending a message again."""
 
 from __future__ import annotations
 
