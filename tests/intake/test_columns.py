@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from imageproc import intake
@@ -200,3 +202,18 @@ def test_an_upload_answers_what_was_assumed_and_left_out(client: Client) -> None
     assert set(client.post("/api/upload", classic, "text/csv").json()) == {
         *("requestId", "status", "message", "totalProducts", "totalImages", "links")
     }
+
+
+@pytest.mark.parametrize(("on_error", "code"), [("refuse", 2), ("skip", 0)])
+def test_the_command_line_says_how_a_file_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], on_error: str, code: int
+) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_bytes(SHOPIFY)
+    with pytest.raises(SystemExit) as ended:
+        call_command("process", str(path), "--dry-run", "--on-error", on_error)
+    assert ended.value.code == code
+    told = " ".join(capsys.readouterr().err.split())
+    assert "images: Image Src, Variant Image (by profile Shopify)" in told
+    assert "4 rows, 4 images, 1 rows without an image, 2 bad rows" in told
+    assert not ProcessingRequest.objects.exists()

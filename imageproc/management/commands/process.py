@@ -51,7 +51,7 @@ class Command(BaseCommand):
         parser.add_argument("--format", help="format of the results, such as jpeg or webp")
         parser.add_argument(
             "--columns",
-            type=_columns,
+            type=columns,
             help='which columns to read: {"images": ["Image Src"], "serial": "Handle"}',
         )
         parser.add_argument(
@@ -98,15 +98,16 @@ class Command(BaseCommand):
             for role, index in (("serial", form.serial), ("name", form.name)):
                 self.console.print(f"{role}: {'-' if index is None else form.header[index]}")
         for row in checked.preview:
-            self.console.print(f"line {row.line}: {row.serial_number} {row.product_name}")
+            told = f"line {row.line}: {row.serial_number} {row.product_name}"
+            self.console.print(told, markup=False)
             for url in row.urls:
-                self.console.print(f"  {url}")
+                self.console.print(f"  {url}", markup=False)
         self.console.print(
             f"{found.rows:,} rows, {found.images:,} images, {found.imageless_rows:,} rows without "
             f"an image, {found.bad_rows:,} bad rows"
         )
         for line in [*intake.notes_on(checked), *map(_line, found.errors[: intake.SHOWN_ERRORS])]:
-            self.console.print(line)
+            self.console.print(line, markup=False)
         sys.exit(ALL_DONE if intake.is_accepted(checked, options) else REFUSED)
 
     def _watch(self, request: ProcessingRequest) -> None:
@@ -133,7 +134,7 @@ class Command(BaseCommand):
         return SOME_FAILED if done < request.total_images else ALL_DONE
 
 
-def _columns(text: str) -> Choice:
+def columns(text: str) -> Choice:
     """An argument of argparse: a ValueError or TypeError is its complaint."""
     chosen = json.loads(text)
     return Choice(tuple(chosen["images"]), chosen.get("serial") or "", chosen.get("name") or "")
