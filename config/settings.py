@@ -319,6 +319,10 @@ if not _SQLITE:
         f"-c idle_in_transaction_session_timeout={LEASE_SECONDS}s"
         f" -c lock_timeout={LEASE_SECONDS * 250}ms",
     )
+# Connections to one image host at a time, of all workers together.
+MAX_PER_HOST = env.int("MAX_PER_HOST", 64)
+# A host that gives no image for this many seconds is down: its waiting images fail.
+HOST_PATIENCE = env.float("HOST_PATIENCE", 900.0)
 MAX_ATTEMPTS = env.int("MAX_ATTEMPTS", 5)
 # Attempts at an image whose result the storage refuses although it can be reached. An outage of the
 # storage uses up none.

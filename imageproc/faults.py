@@ -8,6 +8,17 @@ up anywhere but by reading ``permanent``.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import Enum
+
+
+class HostSign(Enum):
+    """What a fault says about its host, beside the image."""
+
+    SLOW_DOWN = "slow down"
+    # Several in a row: the host is down.
+    NO_ANSWER = "no answer"
+    # Several in a row after many pictures: the host refuses us, not the image.
+    DENIED = "denied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +28,7 @@ class Fault:
     ``code``: stable, snake_case, safe as a metric label. ``message``: one plain sentence.
     ``remedy``: what the reader can do, or "". ``permanent``: no retry can help.
     ``retry_after``: seconds the other side asked us to wait, or None. ``detail``: for operators
-    and logs; never a secret, never a URL's query.
+    and logs; never a secret, never a URL's query. ``sign``: what it may say about the host.
     """
 
     code: str
@@ -26,6 +37,7 @@ class Fault:
     permanent: bool = True
     retry_after: float | None = None
     detail: str = ""
+    sign: HostSign | None = None
 
     def because(self, detail: str, *, retry_after: float | None = None) -> Fault:
         """The same fault with what was seen this time."""
@@ -37,12 +49,12 @@ class Fault:
         return f"{self.message} {self.remedy}".strip()
 
 
-def _permanent(code: str, message: str, remedy: str = "") -> Fault:
-    return Fault(code, message, remedy, permanent=True)
+def _permanent(code: str, message: str, remedy: str = "", sign: HostSign | None = None) -> Fault:
+    return Fault(code, message, remedy, permanent=True, sign=sign)
 
 
-def _transient(code: str, message: str, remedy: str = "") -> Fault:
-    return Fault(code, message, remedy, permanent=False)
+def _transient(code: str, message: str, remedy: str = "", sign: HostSign | None = None) -> Fault:
+    return Fault(code, message, remedy, permanent=False, sign=sign)
 
 
 # The address, judged before anything is dialled.
@@ -61,7 +73,9 @@ PORT_FORBIDDEN = _permanent(
 DNS_FAILED = _transient(
     "dns_failed", "The host name could not be found.", "Check the spelling of the link's host."
 )
-CONNECT_FAILED = _transient("connect_failed", "The host did not accept the connection.")
+CONNECT_FAILED = _transient(
+    "connect_failed", "The host did not accept the connection.", sign=HostSign.NO_ANSWER
+)
 TLS_FAILED = _permanent(
     "tls_failed",
     "The host's security certificate is not valid.",
@@ -72,9 +86,13 @@ TLS_TOO_OLD = _permanent(
     "The host's encryption is too old to be safe.",
     "Ask the host's owner to offer TLS 1.2 or newer.",
 )
-FETCH_TIMEOUT = _transient("fetch_timeout", "The host took too long to send the image.")
+FETCH_TIMEOUT = _transient(
+    "fetch_timeout", "The host took too long to send the image.", sign=HostSign.NO_ANSWER
+)
 FETCH_INTERRUPTED = _transient(
-    "fetch_interrupted", "The connection broke before the image was whole."
+    "fetch_interrupted",
+    "The connection broke before the image was whole.",
+    sign=HostSign.NO_ANSWER,
 )
 TOO_MANY_REDIRECTS = _permanent(
     "too_many_redirects", "The link forwards too many times.", "Use the image's final address."
@@ -87,11 +105,19 @@ ACCESS_DENIED = _permanent(
     "access_denied",
     "The host refuses to show this image.",
     "Check that the link is public and needs no sign-in.",
+    sign=HostSign.DENIED,
 )
 HTTP_REFUSED = _permanent("http_refused", "The host refused the request.")
 NOT_READY = _transient("not_ready", "The host says that this image is not ready yet.")
-HOST_BUSY = _transient("host_busy", "The host asked us to slow down.")
-HOST_ERROR = _transient("host_error", "The host failed to answer the request.")
+HOST_BUSY = _transient("host_busy", "The host asked us to slow down.", sign=HostSign.SLOW_DOWN)
+HOST_ERROR = _transient(
+    "host_error", "The host failed to answer the request.", sign=HostSign.NO_ANSWER
+)
+HOST_DOWN = _permanent(
+    "host_down",
+    "The host gave no image for a long time.",
+    "Retry these images once the host works again.",
+)
 TOO_LARGE = _permanent(
     "too_large", "The file is larger than the limit.", "Upload a smaller version of the image."
 )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from imageproc.images import store
+from imageproc.images.watch import watch
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.rclone import Rclone
 from tests.support.servers.redis import BINARY as REDIS_BINARY
@@ -33,6 +34,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _storage_folder() -> None:
     """The storage of the test process, as `manage.py prepare` makes it."""
     store.prepare(create=True)
+
+
+@pytest.fixture(autouse=True)
+def _strange_hosts() -> None:
+    """No test has met the hosts of another."""
+    watch.forget()
 
 
 def missing(reason: str) -> None:

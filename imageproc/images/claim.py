@@ -7,8 +7,9 @@ and Django leaves the clause out there.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,7 +21,7 @@ from django.db.models.functions import Now
 
 from imageproc.images import names
 from imageproc.metrics import CLAIMED
-from imageproc.models import Priority, ProcessingRequest, ProductImage, RequestStatus, Switch
+from imageproc.models import Host, Priority, ProcessingRequest, ProductImage, RequestStatus, Switch
 from imageproc.models.image import ImageQuerySet, attempts_without_end
 from imageproc.models.request import RequestQuerySet
 
@@ -48,15 +49,20 @@ class Job:
     store_original: bool
     # Its worker died in an earlier attempt: the row says when the image is in the codec.
     watched: bool = False
+    # The slot that its host's pace leaves it, by the monotonic clock; 0: any time.
+    starts_at: float = 0.0
+    # It shows whether its host answers again.
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """What a worker claims nothing of: hosts to which it has enough connections, requests whose
-    outcomes it could not write yet."""
+    """What a worker claims nothing of: hosts to which it has enough connections or that are claimed
+    by slots, requests whose outcomes it could not write yet. ``all_but``: every other host."""
 
     hosts: Set[str] = frozenset()
     requests: Set[UUID] = frozenset()
+    all_but: str = ""
 
 
 NOTHING = Skip()
@@ -78,6 +84,35 @@ def claim(limit: int = CHUNK, *, skip: Skip = NOTHING, workers: int = 0) -> list
         _mark_served(requests)
     CLAIMED.inc(len(jobs))
     return jobs
+
+
+def claim_slots(host: str, skip: Skip = NOTHING) -> list[Job] | None:
+    """Lease images of a host that has a pace, each with a slot of its own.
+
+    [] where the host is closed, has no free slot soon, or where another worker is at it; None where
+    no image of it is due.
+    """
+    if Switch.objects.is_paused(Switch.WORKERS):
+        return []
+    with transaction.atomic():
+        row = Host.objects.lock_unless_locked(host)
+        slots = row.slots(row.now, CHUNK) if row else []
+        if row is None or not slots:
+            return []
+        only = replace(skip, all_but=host)
+        requests = _requests_to_serve(only)
+        if not requests:
+            return None
+        jobs = _lease(_share(requests, len(slots), only))
+        row.reserve(slots[: len(jobs)], row.now, settings.FETCH_DEADLINE + settings.LEASE_SECONDS)
+        row.save(update_fields=["next_slot_at", "closed_until"])
+        _mark_served(requests)
+    CLAIMED.inc(len(jobs))
+    now = time.monotonic()
+    return [
+        replace(job, starts_at=now + (slot - row.now).total_seconds(), probe=row.probing)
+        for job, slot in zip(jobs, slots, strict=False)
+    ]
 
 
 def claim_suspect() -> list[Job]:
@@ -109,7 +144,7 @@ def has_due() -> bool:
 
 
 def _requests_to_serve(skip: Skip) -> list[ProcessingRequest]:
-    due = ProductImage.objects.due().filter(lost_count=0).exclude(host__in=skip.hosts)
+    due = _may_be_taken(ProductImage.objects.due(), skip)
     waiting = _running_requests_with(due).exclude(id__in=skip.requests)
     longest_ago_first = waiting.order_by(F("last_served_at").asc(nulls_first=True))
     return list(longest_ago_first.only("id", "priority")[:SHARERS])
@@ -144,8 +179,12 @@ def _tail_limit(requests: list[ProcessingRequest], limit: int, skip: Skip, worke
 
 
 def _due_of(request: ProcessingRequest, skip: Skip) -> ImageQuerySet:
-    due = ProductImage.objects.due().filter(request=request, lost_count=0)
-    return due.exclude(host__in=skip.hosts)
+    return _may_be_taken(ProductImage.objects.due().filter(request=request), skip)
+
+
+def _may_be_taken(images: ImageQuerySet, skip: Skip) -> ImageQuerySet:
+    sound = images.filter(lost_count=0)
+    return sound.filter(host=skip.all_but) if skip.all_but else sound.exclude(host__in=skip.hosts)
 
 
 def _share(requests: list[ProcessingRequest], limit: int, skip: Skip) -> list[UUID]:

@@ -18,14 +18,13 @@ from uuid import UUID
 
 from imageproc.images.claim import Job
 from imageproc.images.outcome import Outcome
+from imageproc.images.watch import watch
 
 # A fetch that lasts longer waits for a slow host: it no longer counts against the window, so that
 # slow hosts do not hold the others.
 STALL_SECONDS = 1.0
 # Threads at the most, stalled ones included: 64 kB of stack each in practice.
 MAX_THREADS = 192
-# Connections to one host; browsers open 6, but a catalogue often has one host only.
-MAX_PER_HOST = 64
 MIN_WINDOW = 4
 FIRST_WINDOW = 12
 MAX_WINDOW = 96
@@ -55,6 +54,7 @@ class InHand:
 
     job: Job
     step: Step = Step.FETCH
+    asked_at: float = field(default_factory=time.monotonic)
     since: float = field(default_factory=time.monotonic)
     cpu: float = 0.0
     # Set when the pump has given the job back: the thread stops at its next step.
@@ -133,9 +133,14 @@ class Crew:
         return next((x for x in self.in_hand.values() if x.step is Step.COMPRESS), None)
 
     def busy_hosts(self) -> set[str]:
-        """Hosts with as many connections as they may have."""
+        """Hosts with as many images in hand as they may have connections."""
         counts = Counter(x.job.host for x in self.in_hand.values())
-        return {host for host, count in counts.items() if count >= MAX_PER_HOST}
+        most = watch.most_connections()
+        return {host for host, count in counts.items() if count >= most}
+
+    def connections(self) -> Counter[str]:
+        """Images that are being fetched, by host."""
+        return Counter(x.job.host for x in self.in_hand.values() if x.step is Step.FETCH)
 
     def drop(self) -> list[Job]:
         """Give up all that is in hand; the threads end by themselves."""

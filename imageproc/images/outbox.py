@@ -7,9 +7,9 @@ import time
 from collections.abc import Collection
 from uuid import UUID
 
-from imageproc.images import record
+from imageproc.images import hosts, record
 from imageproc.images.claim import Job
-from imageproc.images.outcome import Outcome
+from imageproc.images.outcome import Outcome, Refused
 
 # A pump writes its first outcomes after the shorter time, so that a request soon shows that it is
 # at work, then less and less often. What ends its part of a request never waits longer than that.
@@ -43,6 +43,8 @@ class Outbox:
             return since >= pause
         if len(self.outcomes) >= FLUSH_SIZE or not under_way or since >= self._seconds:
             return True
+        if any(isinstance(x, Refused) or x.job.probe for x in self.outcomes):
+            return True  # the other workers are to hear it
         return since >= FIRST_FLUSH_SECONDS and self._ends_a_request(under_way)
 
     def _ends_a_request(self, under_way: Collection[Job]) -> bool:
@@ -53,9 +55,11 @@ class Outbox:
     def flush(self) -> None:
         """Write what can be written; outcomes stay here until their commit has succeeded."""
         if self.outcomes:
+            given_up = hosts.heed(self.outcomes)
             recorded = record.record(self.outcomes)
             self.recorded += recorded.written
             self.outcomes = recorded.locked
+            hosts.give_up(given_up)
         self._flushed_at = now = time.monotonic()
         waiting = {outcome.job.request_id for outcome in self.outcomes}
         self._locked_since = {id_: self._locked_since.get(id_, now) for id_ in waiting}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from imageproc.faults import Fault
@@ -11,7 +12,10 @@ from imageproc.images.claim import Job
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The stored object is whole; these are its facts. Sizes in bytes and pixels, times in ms."""
+    """The stored object is whole; these are its facts. Sizes in bytes and pixels, times in ms.
+
+    ``asked_at``: when its host was asked, by the monotonic clock.
+    """
 
     job: Job
     output_key: str
@@ -27,6 +31,7 @@ class Done:
     fetch_ms: int = 0
     compress_ms: int = 0
     store_ms: int = 0
+    asked_at: float = field(default_factory=time.monotonic)
     code: ClassVar[str] = ""
 
     @property
@@ -39,11 +44,20 @@ class Failed:
     job: Job
     fault: Fault
     milliseconds: int = 0
+    asked_at: float = field(default_factory=time.monotonic)
     steps: ClassVar[dict[str, int]] = {}
 
     @property
     def code(self) -> str:
         return self.fault.code
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Failed):
+    """The host is to blame, not the image: it uses up no attempt. ``picked_out``: the host was
+    giving others when it refused this one, so that it may be the image's matter after all."""
+
+    picked_out: bool = False
 
 
 Outcome = Done | Failed

@@ -23,6 +23,7 @@ from imageproc.images.database import DatabaseRetry
 from imageproc.images.outbox import Outbox
 from imageproc.images.outcome import Failed
 from imageproc.images.supply import Supply
+from imageproc.images.watch import watch
 from imageproc.images.work import work
 from imageproc.models import ProductImage
 from imageproc.workers import queue
@@ -79,20 +80,24 @@ class Pump:
             if storing.unavailable.is_set():
                 ends = max(ends, min(now + RETURN_SECONDS, started + OUTAGE_SECONDS))
             self._with_database(self._claim)
-            if not self._holds():
+            if not self._holds() and not self._supply.expects_slots():
                 return
             self._turn()
 
     def _turn(self) -> None:
         if memory.share() < 0.5:
-            for _ in range(min(self._crew.room(), len(self._supply.waiting))):
-                self._crew.start(self._supply.waiting.popleft())
-        self._outbox.outcomes += self._crew.finished(wait=TURN_SECONDS)
+            for job in self._supply.take(self._crew.room()):
+                self._crew.start(job)
+        self._collect(min(TURN_SECONDS, self._supply.seconds_to_slot()))
         if self._outbox.is_due(self._under_way()):
             self._with_database(self._flush)
         if time.monotonic() >= self._renew_after:
             self._with_database(self._renew)
         self._end_overdue()
+
+    def _collect(self, wait: float) -> None:
+        """Take what has ended within ``wait`` seconds, its host judged."""
+        self._outbox.outcomes += [watch.judge(outcome) for outcome in self._crew.finished(wait)]
 
     def _claim(self) -> None:
         jobs = self._supply.top_up(self._outbox.locked_requests())
@@ -100,6 +105,7 @@ class Pump:
 
     def _flush(self) -> None:
         self._outbox.flush()
+        self._supply.look_at_hosts()
         if not self._under_way():
             self._supply.end_solitude()
 
@@ -136,7 +142,7 @@ class Pump:
 
     def _let_go(self) -> None:
         """Record what has ended; what has not is free again at once, its attempt uncounted."""
-        self._outbox.outcomes += self._crew.finished(wait=0)
+        self._collect(wait=0)
         unfinished = [*self._supply.waiting, *self._crew.drop()]
         self._supply.waiting.clear()
         ends = time.monotonic() + LOCK_WAIT

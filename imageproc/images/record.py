@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from imageproc import metrics
 from imageproc.faults import INTERNAL, STORAGE_FAILED, Fault
 from imageproc.images.backoff import seconds_until_retry
-from imageproc.images.outcome import Done, Failed, Outcome
+from imageproc.images.outcome import Done, Failed, Outcome, Refused
 from imageproc.models import (
     FailureTally,
     FinishedImage,
@@ -33,13 +33,16 @@ log = logging.getLogger(__name__)
 
 WRITTEN = (
     *("status", "lease_id", "lease_until", "next_attempt_at", "lost_count", "finished_at"),
-    *("store_failures", "fetch_failures", "error_code", "error_message", "attempt_log"),
+    *("attempts", "store_failures", "fetch_failures", "refusals"),
+    *("error_code", "error_message", "attempt_log"),
     *("original_key", "output_key", "input_size", "output_size", "width", "height"),
     *("source_sha256", "output_sha256", "content_type", "kept_original"),
     *("fetch_ms", "compress_ms", "store_ms"),
 )
 
 
+# A host that refuses an image so often while it gives others means the image.
+MAX_REFUSALS = 8
 # What the database or its driver raises for a value that cannot stand in its column.
 UNWRITABLE = (DataError, IntegrityError, ValueError)
 
@@ -159,6 +162,9 @@ def _apply(image: ProductImage, outcome: Outcome) -> None:
     if isinstance(outcome, Done):
         _complete(image, outcome, now)
         return
+    if isinstance(outcome, Refused) and image.refusals < MAX_REFUSALS:
+        _give_back(image, outcome, now)
+        return
     failures, limit = _count_failure(image, outcome.fault)
     if outcome.fault.permanent or failures >= limit:
         give_up(image, outcome.fault, now)
@@ -194,6 +200,16 @@ def _retry_later(image: ProductImage, failed: Failed, failures: int, now: dateti
     image.next_attempt_at = now + timedelta(seconds=wait)
     _release(image)
     _note(image, failed.fault, failed.milliseconds, now)
+
+
+def _give_back(image: ProductImage, refused: Refused, now: datetime) -> None:
+    """PENDING again, its attempt uncounted: when it is claimed is its host's matter."""
+    image.status = ImageStatus.PENDING
+    image.next_attempt_at = now
+    image.attempts -= 1
+    image.refusals += refused.picked_out
+    image.error_code, image.error_message = refused.fault.code, refused.fault.sentence
+    _release(image)
 
 
 def _release(image: ProductImage) -> None:

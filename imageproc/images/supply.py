@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -12,6 +13,8 @@ from django.conf import settings
 from imageproc.images import claim, storing
 from imageproc.images.claim import Job, Skip
 from imageproc.images.crew import Crew
+from imageproc.images.watch import watch
+from imageproc.models import ProductImage
 
 # Claim more when no more than this wait for the crew.
 LOW_WATER = 8
@@ -21,6 +24,13 @@ IDLE_SECONDS = 0.5
 # theirs, a third of a second for a million rows. Sooner when other hosts are saturated, or when
 # another request has come.
 SATURATED_SECONDS = 5.0
+# Between two looks at the hosts that have a pace, and at one for which nothing was found to do.
+SLOTS_SECONDS = 0.3
+NO_IMAGES_SECONDS = 2.0
+# A pump that has nothing else to do waits so long for a host to open.
+WORTH_WAITING = timedelta(seconds=15)
+# No more slots are taken of a host while so many images are late for theirs.
+MOST_LATE = 4
 
 
 class Supply:
@@ -36,17 +46,103 @@ class Supply:
         self._saturated: set[str] = set()
         self._newest: tuple[UUID, bool] | None = None
         self._alone_since = self._suspects_after = 0.0
+        self._slots_after = 0.0
+        self._no_images: dict[str, float] = {}  # host → when to look again
+        self._knows_workers = False
 
     def top_up(self, locked_requests: frozenset[UUID]) -> list[Job]:
         """Claim when it is time to. The new jobs, which wait here now."""
-        if self.alone or len(self.waiting) > LOW_WATER or not self._is_time():
+        if self.alone:
+            return []
+        if not self._knows_workers:
+            watch.count_workers()
+            self._knows_workers = True
+        jobs = self._claim_slots(locked_requests)
+        self.waiting.extend(jobs)
+        return jobs + self._claim_any(locked_requests)
+
+    def take(self, most: int) -> list[Job]:
+        """Up to ``most`` jobs that may start now: their slot has come, and their host has a
+        connection to spare."""
+        now, connections = time.monotonic(), self._crew.connections()
+        taken: list[Job] = []
+        left: deque[Job] = deque()
+        for job in self.waiting:
+            ready = len(taken) < most and job.starts_at <= now
+            if ready and connections[job.host] < watch.connections_to(job.host):
+                connections[job.host] += 1
+                taken.append(job)
+            else:
+                left.append(job)
+        self.waiting = left
+        return taken
+
+    def seconds_to_slot(self) -> float:
+        """Until the next slot of a waiting job; infinite where none has one ahead."""
+        now = time.monotonic()
+        ahead = (job.starts_at - now for job in self.waiting if job.starts_at > now)
+        return min(ahead, default=float("inf"))
+
+    def expects_slots(self) -> bool:
+        """Whether some host's images may be claimed soon although none can be now."""
+        rows = (row for name, row in watch.rows.items() if name not in self._no_images)
+        return any(
+            row.is_limited and not row.held and row.closed_until < row.now + WORTH_WAITING
+            for row in rows
+        )
+
+    def look_at_hosts(self) -> None:
+        """A host has shown a limit: give back what must no longer be asked of it."""
+        limited = {name: watch.rows[name] for name in watch.limited()}
+        back = [
+            job
+            for job in self.waiting
+            if (row := limited.get(job.host))
+            and not job.probe
+            and (not job.starts_at or row.is_closed(row.now))
+        ]
+        if back:
+            ids, leases = {job.image_id for job in back}, {job.lease_id for job in back}
+            self.waiting = deque(job for job in self.waiting if job.image_id not in ids)
+            ProductImage.objects.hand_back(ids, leases)
+
+    def _claim_slots(self, locked_requests: frozenset[UUID]) -> list[Job]:
+        """A little of what the hosts with a pace may be asked for soon. Costs nothing while there
+        is no such host."""
+        now = time.monotonic()
+        if not watch.rows or now < self._slots_after or storing.unavailable.is_set():
+            return []
+        self._slots_after = now + SLOTS_SECONDS
+        self._refresh()
+        self._no_images = {host: at for host, at in self._no_images.items() if at > now}
+        late = Counter(job.host for job in self.waiting if 0 < job.starts_at < now)
+        jobs: list[Job] = []
+        for host in sorted(watch.limited() - set(self._no_images)):
+            row = watch.rows[host]
+            if late[host] >= MOST_LATE or not row.slots(row.now, 1):
+                continue
+            found = claim.claim_slots(host, Skip(requests=locked_requests))
+            if found is None:
+                self._no_images[host] = now + NO_IMAGES_SECONDS
+            jobs += found or []
+        return jobs
+
+    def _refresh(self) -> None:
+        watch.refresh()
+        self.look_at_hosts()
+
+    def _claim_any(self, locked_requests: frozenset[UUID]) -> list[Job]:
+        unslotted = sum(not job.starts_at for job in self.waiting)
+        if unslotted > LOW_WATER or not self._is_time():
             return []
         if storing.unavailable.is_set():
             jobs = self._claim_one_as_probe()
         elif time.monotonic() >= self._suspects_after and claim.has_suspects():
             jobs = self._claim_suspect()
         else:
-            jobs = self._claim_many(Skip(self._crew.busy_hosts(), locked_requests))
+            self._refresh()
+            busy = self._crew.busy_hosts() | watch.limited()
+            jobs = self._claim_many(Skip(busy, locked_requests))
         self.waiting.extend(jobs)
         return jobs
 
@@ -60,7 +156,8 @@ class Supply:
 
     def _is_time(self) -> bool:
         now = time.monotonic()
-        if now >= self._claim_after or self._crew.busy_hosts() != self._saturated:
+        skipped = self._crew.busy_hosts() | watch.limited()
+        if now >= self._claim_after or skipped != self._saturated:
             return True
         if not self._saturated or now < self._look_after:
             return False
@@ -70,7 +167,7 @@ class Supply:
     def _claim_one_as_probe(self) -> list[Job]:
         """The storage is away. Whether it is back shows when it takes a result, and one result is
         enough to see that: the hosts are not asked for images that cannot be stored."""
-        return self._claim_many(Skip(), limit=1) if self._is_idle() else []
+        return self._claim_many(Skip(watch.limited()), limit=1) if self._is_idle() else []
 
     def _claim_suspect(self) -> list[Job]:
         if not self._is_idle():

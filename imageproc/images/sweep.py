@@ -18,6 +18,7 @@ from imageproc.images import record, store
 from imageproc.images.claim import has_due, has_suspects
 from imageproc.models import (
     ClusterHeartbeat,
+    Host,
     MinuteTally,
     PendingUpload,
     ProcessingRequest,
@@ -71,6 +72,7 @@ def sweep() -> dict[str, int]:
     _watch.succeeded()
     ClusterHeartbeat.objects.forget_dead()
     MinuteTally.objects.forget_old()
+    Host.objects.forget_quiet()
     if any(done.values()):
         log.info("swept %s", done)
     return done

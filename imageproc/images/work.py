@@ -39,7 +39,8 @@ def work(in_hand: InHand) -> Outcome | None:
         log.exception("image failed", extra={"image_id": str(in_hand.job.image_id)})
         result = INTERNAL.because(type(error).__name__)
     if isinstance(result, Fault):
-        return Failed(in_hand.job, result, round((time.monotonic() - started) * 1000))
+        took = round((time.monotonic() - started) * 1000)
+        return Failed(in_hand.job, result, took, in_hand.asked_at)
     return result
 
 
@@ -118,4 +119,5 @@ def _store(
         fetch_ms=fetch_ms,
         compress_ms=compress_ms,
         store_ms=in_hand.milliseconds(),
+        asked_at=in_hand.asked_at,
     )

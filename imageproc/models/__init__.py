@@ -2,6 +2,7 @@
 
 from imageproc.models.apikey import ApiKey
 from imageproc.models.heartbeat import ClusterHeartbeat
+from imageproc.models.host import Host, HostReason
 from imageproc.models.image import ImageStatus, ProductImage
 from imageproc.models.mapping import ColumnMapping
 from imageproc.models.minute import FinishedImage, MinuteTally
@@ -25,6 +26,8 @@ __all__ = [
     "DeliveryStatus",
     "FailureTally",
     "FinishedImage",
+    "Host",
+    "HostReason",
     "ImageStatus",
     "MinuteTally",
     "PendingUpload",

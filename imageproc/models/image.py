@@ -122,6 +122,7 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
             attempts=0,
             fetch_failures=0,
             store_failures=0,
+            refusals=0,
             lost_count=0,
             next_attempt_at=Now(),
             error_code="",
@@ -168,6 +169,8 @@ class ProductImage(models.Model):
     # may help. Each is limited by itself.
     store_failures = models.PositiveSmallIntegerField(db_default=0)
     fetch_failures = models.PositiveSmallIntegerField(db_default=0)
+    # How often its host refused it while giving others; each used up no attempt.
+    refusals = models.PositiveSmallIntegerField(db_default=0)
     # Deaths of a worker that this image is to blame for.
     lost_count = models.PositiveSmallIntegerField(db_default=0)
     # Its worker may die of it now. Written only for an image that was in hand at a death before.

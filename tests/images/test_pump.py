@@ -18,6 +18,7 @@ from imageproc.images import claim as claiming
 from imageproc.images import crew, outbox, store, storing
 from imageproc.images import pump as pumping
 from imageproc.images import record as recording
+from imageproc.images import watch as watching
 from imageproc.images.crew import InHand, Step
 from imageproc.images.outcome import Outcome
 from imageproc.models import ProcessingRequest
@@ -109,6 +110,7 @@ def test_the_last_of_a_request_does_not_wait_for_others(monkeypatch: pytest.Monk
         small_is_written.set()
         return recording.record(outcomes)
 
+    monkeypatch.setattr(watching, "FIRST_CONNECTIONS", 13)
     monkeypatch.setattr(pumping, "work", work)
     monkeypatch.setattr(outbox, "record", SimpleNamespace(record=record))
     pump = pumping.Pump(lambda: False)
@@ -150,7 +152,8 @@ def test_a_host_that_is_passed_over_is_not_read_again_and_again(
         return jobs
 
     monkeypatch.setattr(claiming, "claim", noted)
-    monkeypatch.setattr(crew, "MAX_PER_HOST", 2)
+    monkeypatch.setattr(settings, "MAX_PER_HOST", 2)
+    monkeypatch.setattr(settings, "WORKERS", 1)
     monkeypatch.setattr(pumping, "LAST_WAIT", 0.1)
     monkeypatch.setattr(pumping, "work", lambda *_: fetches_end.wait(30) and None)
     pumping.Pump(lambda: False).run(2.5)

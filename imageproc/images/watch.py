@@ -1,0 +1,129 @@
+"""What one process sees of image hosts: through how many connections each is asked, and whether the
+image or its host is to blame for an outcome."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+from django.conf import settings
+
+from imageproc.faults import DNS_FAILED, HOST_BUSY, HostSign
+from imageproc.images.outcome import Done, Failed, Outcome, Refused
+from imageproc.models import ClusterHeartbeat, Host
+
+# Slow start: connections to a host that was just met; one more for each answer.
+FIRST_CONNECTIONS = 4
+# So many failures in a row are the host's.
+FAILURES_IN_A_ROW = 5
+# So many 403 in a row are the host's, once it gave so many pictures; fewer are the images', which
+# are asked for again so many times.
+DENIALS_IN_A_ROW = 3
+PICTURES_BEFORE_DENIAL = 20
+DENIALS_OF_AN_IMAGE = 2
+# Answers of this time make the rate from which a first pace is taken.
+RATE_SECONDS = 2.0
+# Hosts remembered by a process; beyond, it begins anew with all.
+MOST_HOSTS = 10_000
+
+
+@dataclass(slots=True)
+class _Acquaintance:
+    """What this process has seen of a host. ``answers`` since it was met or last refused us;
+    ``failures`` and ``denials`` in a row; ``lately``: times of the last answers."""
+
+    answers: int = 0
+    pictures: int = 0
+    failures: int = 0
+    denials: int = 0
+    lately: deque[float] = field(default_factory=lambda: deque(maxlen=256))
+
+
+class Watch:
+    """Judges outcomes: is the image to blame or its host? ``rows``: the hosts with a row, by name,
+    as of the last ``refresh``."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self._hosts: dict[str, _Acquaintance] = {}
+        self._workers = 1
+        self.rows: dict[str, Host] = {}
+
+    def count_workers(self) -> None:
+        """How many share a host's connections. One query; a pump asks once."""
+        alive = ClusterHeartbeat.objects.slots("images")
+        self._workers = max(1, settings.WORKERS, alive)
+
+    def refresh(self) -> None:
+        """Read what all workers know. One query of a table that is empty for most."""
+        self.rows = {row.name: row for row in Host.objects.with_clock()}
+
+    def limited(self) -> set[str]:
+        """Hosts whose images are claimed by slots only."""
+        return {name for name, row in self.rows.items() if row.is_limited}
+
+    def most_connections(self) -> int:
+        """To one host, of this process: its part of MAX_PER_HOST."""
+        return max(1, settings.MAX_PER_HOST // self._workers)
+
+    def connections_to(self, host: str) -> int:
+        """How many this host may have now."""
+        met = self._hosts.get(host)
+        return min(self.most_connections(), FIRST_CONNECTIONS + (met.answers if met else 0))
+
+    def rate_of(self, host: str) -> float:
+        """Answers a second of late, of all workers if the others fare alike."""
+        now = time.monotonic()
+        times = [at for at in self._of(host).lately if at > now - RATE_SECONDS]
+        span = max(1.0, now - times[0]) if times else 1.0
+        return len(times) / span * self._workers
+
+    def judge(self, outcome: Outcome) -> Outcome:
+        """The outcome; as Refused where the host is to blame."""
+        host = self._of(outcome.job.host)
+        if isinstance(outcome, Done):
+            return self._answered(host, outcome, pictures=1)
+        match outcome.fault.sign:
+            case HostSign.SLOW_DOWN:
+                return self._refused(host, outcome)
+            case HostSign.NO_ANSWER:
+                host.failures += 1
+                is_host = host.failures >= FAILURES_IN_A_ROW or outcome.job.probe
+                return self._refused(host, outcome) if is_host else outcome
+            case HostSign.DENIED if host.pictures >= PICTURES_BEFORE_DENIAL:
+                return self._denied(host, outcome)
+        if outcome.fault.code == DNS_FAILED.code:
+            return outcome
+        return self._answered(host, outcome)
+
+    def _of(self, name: str) -> _Acquaintance:
+        if name not in self._hosts and len(self._hosts) >= MOST_HOSTS:
+            self._hosts.clear()
+        return self._hosts.setdefault(name, _Acquaintance())
+
+    def _answered(self, host: _Acquaintance, outcome: Outcome, pictures: int = 0) -> Outcome:
+        host.answers += 1
+        host.pictures += pictures
+        host.failures = host.denials = 0
+        host.lately.append(time.monotonic())
+        return outcome
+
+    def _refused(self, host: _Acquaintance, failed: Failed) -> Refused:
+        picked_out, host.answers = host.answers > 0, 0
+        return Refused(failed.job, failed.fault, failed.milliseconds, failed.asked_at, picked_out)
+
+    def _denied(self, host: _Acquaintance, failed: Failed) -> Outcome:
+        """A ban shows as 403 for every image; before that shows, the first few are kept."""
+        host.denials += 1
+        if host.denials >= DENIALS_IN_A_ROW:
+            fault = HOST_BUSY.because(failed.fault.detail, retry_after=failed.fault.retry_after)
+            return self._refused(host, replace(failed, fault=fault))
+        if failed.job.attempt <= DENIALS_OF_AN_IMAGE:
+            return replace(failed, fault=replace(failed.fault, permanent=False))
+        return failed
+
+
+watch = Watch()

@@ -1,0 +1,233 @@
+"""What is known of an image host that has shown a limit: its pace, and until when it is closed.
+
+A host that has shown none has no row. The rules are methods of the row that take the time as an
+argument; ``images.hosts`` applies them in a transaction that has locked the row.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+# Requests a second.
+SLOWEST_PACE = 0.2
+FASTEST_PACE = 1000.0
+# Slots are reserved this far ahead. A worker that stood still sends no more than these at once.
+HORIZON_SECONDS = 1.0
+# A row goes after this long without a sign.
+QUIET = timedelta(hours=1)
+# Seconds that a host without Retry-After stays closed: doubled each time, up to the longest.
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE_BUSY = 60.0
+LONGEST_PAUSE_DOWN = 20.0
+# A host that nobody asked for this long after it could be asked is met afresh.
+FORGOTTEN = timedelta(minutes=5)
+# How the pace rises (see ``Host.raise_pace``).
+RECOVERED = 0.95
+RECOVERY = 0.02
+SEARCH = 0.004
+SEARCH_BEYOND = 0.05
+ALIKE = 0.15
+SUREST = 5
+
+
+class HostReason(models.TextChoices):
+    BUSY = "busy", "It asked us to slow down"
+    DOWN = "down", "It does not answer"
+
+
+class HostQuerySet(models.QuerySet["Host"]):
+    def lock(self, names: Iterable[str]) -> list[Host]:
+        """The rows of these hosts, locked in the order of their names, with the database's clock
+        as ``now``. Inside a transaction."""
+        rows = self.filter(name__in=list(names)).order_by("name").with_clock()
+        return list(rows.select_for_update(no_key=True))
+
+    def lock_unless_locked(self, name: str) -> Host | None:
+        """One row, locked; None where it is missing or another session has locked it."""
+        rows = self.filter(name=name).with_clock()
+        return rows.select_for_update(no_key=True, skip_locked=True).first()
+
+    def with_clock(self) -> HostQuerySet:
+        """With the database's clock as ``now``."""
+        return self.annotate(clock=Now())
+
+    def forget_quiet(self) -> int:
+        """Remove hosts without a sign for an hour, but not what an operator has set."""
+        quiet = self.filter(signed_at__lt=Now() - QUIET, closed_until__lt=Now())
+        return quiet.filter(held=False, fixed_pace=None).delete()[0]
+
+
+class Host(models.Model):
+    # Lower case, as in ProductImage.host.
+    name = models.CharField(max_length=255, primary_key=True)
+    reason = models.CharField(max_length=10, choices=HostReason, default=HostReason.BUSY)
+    # Requests a second of all workers together. None: no limit is known.
+    pace = models.FloatField(null=True, blank=True)
+    # The pace at which it refused last, and how often in a row it did so at about this one.
+    limit = models.FloatField(null=True, blank=True)
+    confirmed = models.PositiveSmallIntegerField(default=0)
+    # GCRA: the next request's time, unless that has passed.
+    next_slot_at = models.DateTimeField(db_default=Now())
+    closed_until = models.DateTimeField(db_default=Now())
+    # One image at a time is to show whether the host answers again.
+    probing = models.BooleanField(default=False)
+    # Closings since its last proper answer; when the first and the last of them were.
+    closings = models.PositiveIntegerField(default=0)
+    silent_since = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    signed_at = models.DateTimeField(db_default=Now())
+    raised_at = models.DateTimeField(null=True, blank=True)
+    # Set by operators: a pace that no answer of the host changes; closed until they open it.
+    fixed_pace = models.FloatField(null=True, blank=True)
+    held = models.BooleanField(default=False)
+
+    objects = HostQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.CheckConstraint(
+                name="host_pace_above_zero",
+                condition=(Q(pace=None) | Q(pace__gt=0))
+                & (Q(fixed_pace=None) | Q(fixed_pace__gt=0)),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def now(self) -> datetime:
+        """The database's time when the row was read ``with_clock``."""
+        clock: datetime = self.clock  # type: ignore[attr-defined]
+        return clock
+
+    @property
+    def current_pace(self) -> float | None:
+        """Requests a second; None: as fast as it answers."""
+        return self.fixed_pace or self.pace
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether its images are claimed by slots only."""
+        return self.held or self.probing or self.current_pace is not None
+
+    def is_closed(self, now: datetime) -> bool:
+        return self.held or self.closed_until > now
+
+    # --- Slots ------------------------------------------------------------------------------------
+    def slots(self, now: datetime, most: int) -> list[datetime]:
+        """The next free slots within the horizon, at most ``most``; nothing is reserved yet.
+
+        The generic cell rate algorithm (ITU-T I.371) without tolerance: what was not used before
+        now is lost, so that no burst follows a pause.
+        """
+        if self.is_closed(now):
+            return []
+        pace = self.current_pace or FASTEST_PACE
+        first, step = max(self.next_slot_at, now), timedelta(seconds=1 / pace)
+        if self.probing:
+            most = min(most, 1)
+        times = (first + step * n for n in range(most))
+        return [at for at in times if at <= now + timedelta(seconds=HORIZON_SECONDS)]
+
+    def reserve(self, used: list[datetime], now: datetime, probe_seconds: float) -> None:
+        """``used``: the first of ``slots``. A probe keeps the host closed for ``probe_seconds``, or
+        until its outcome is heard."""
+        if not used:
+            return
+        self.next_slot_at = used[-1] + timedelta(seconds=1 / (self.current_pace or FASTEST_PACE))
+        if self.probing:
+            self.closed_until = now + timedelta(seconds=probe_seconds)
+
+    # --- What the host lets us hear ---------------------------------------------------------------
+    def slow_down(
+        self, now: datetime, asked_at: datetime, retry_after: float | None, rate: float
+    ) -> None:
+        """It refused a request of ``asked_at``: closed for ``retry_after`` seconds, pace halved.
+
+        ``rate``: answers a second that it gave lately, for a host without a pace. What was asked
+        before it was closed belongs to the sign that closed it, and a probe that is refused says
+        nothing about the pace.
+        """
+        if self._is_echo(asked_at):
+            self._stay_closed(now, retry_after)
+            return
+        if not self.probing or self.pace is None:
+            self._halve(rate)
+        self._close(now, HostReason.BUSY, retry_after)
+
+    def no_answer(self, now: datetime, asked_at: datetime) -> None:
+        """It failed several times in a row, or failed the probe."""
+        if not self._is_echo(asked_at):
+            self._close(now, HostReason.DOWN, None)
+
+    def answered(self, now: datetime, asked_at: datetime) -> None:
+        """It sent a picture, or said in good order why not."""
+        self.silent_since = None
+        if self._is_echo(asked_at):
+            return  # it was on its way when the host closed
+        if self.probing:
+            self.probing, self.closed_until = False, now
+            self.next_slot_at, self.raised_at = now, now
+        self.closings = 0
+        self.raise_pace(now)
+
+    def raise_pace(self, now: datetime) -> None:
+        """Soon back to just below the limit, from there slowly on: the more slowly, the more often
+        the limit proved to be there; fast again once it is well behind (as CUBIC does, RFC 9438).
+        """
+        if self.pace is None or self.limit is None:
+            return
+        seconds = min(5.0, (now - (self.raised_at or now)).total_seconds())
+        self.raised_at = now
+        if self.pace < RECOVERED * self.limit:
+            gain = self.limit * RECOVERY * self.pace * seconds
+            self.pace = min(RECOVERED * self.limit, self.pace + gain)
+        elif self.pace < (1 + ALIKE) * self.limit:
+            self.pace *= 1 + SEARCH / 2**self.confirmed * seconds
+        else:
+            self.pace *= 1 + SEARCH_BEYOND * seconds
+        self.pace = min(self.pace, FASTEST_PACE)
+
+    def lost_patience(self, now: datetime, seconds: float) -> bool:
+        """Whether it has given no proper answer for so long."""
+        since = self.silent_since
+        return since is not None and now - since >= timedelta(seconds=seconds)
+
+    def meet_afresh(self, now: datetime) -> None:
+        """The next image is a probe, whatever happened before."""
+        self.closed_until, self.closings, self.silent_since = now, 0, None
+        self.held, self.probing = False, True
+
+    def _is_echo(self, asked_at: datetime) -> bool:
+        return self.closed_at is not None and asked_at <= self.closed_at
+
+    def _halve(self, rate: float) -> None:
+        known = self.pace or max(rate, 2 * SLOWEST_PACE)
+        alike = self.limit is not None and abs(known - self.limit) <= ALIKE * self.limit
+        self.confirmed = min(SUREST, self.confirmed + 1) if alike else 0
+        self.limit, self.pace = known, max(SLOWEST_PACE, known / 2)
+
+    def _close(self, now: datetime, reason: HostReason, retry_after: float | None) -> None:
+        if self.closed_until + FORGOTTEN < now:
+            self.closings, self.silent_since = 0, None
+        busy = reason == HostReason.BUSY
+        longest = LONGEST_PAUSE_BUSY if busy else LONGEST_PAUSE_DOWN
+        pause = min(longest, FIRST_PAUSE * 2 ** min(self.closings, 16))
+        pause = retry_after if retry_after else pause * random.uniform(0.8, 1.0)  # noqa: S311
+        self.reason, self.probing, self.closings = reason, True, self.closings + 1
+        self.closed_at = self.signed_at = now
+        self.closed_until = now + timedelta(seconds=pause)
+        self.silent_since = self.silent_since or now
+
+    def _stay_closed(self, now: datetime, retry_after: float | None) -> None:
+        self.signed_at = now
+        if retry_after and self.probing:
+            self.closed_until = max(self.closed_until, now + timedelta(seconds=retry_after))

@@ -1,0 +1,175 @@
+"""What outcomes say about their hosts, and what becomes of the images."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+from django_q.models import OrmQ
+
+from imageproc.faults import ACCESS_DENIED, CONNECT_FAILED, HOST_BUSY, HOST_DOWN, NOT_FOUND
+from imageproc.images import hosts
+from imageproc.images.claim import Job, claim, claim_slots
+from imageproc.images.outcome import Failed, Refused
+from imageproc.images.record import MAX_REFUSALS, record
+from imageproc.images.watch import FIRST_CONNECTIONS, Watch
+from imageproc.models import FailureTally, Host, MinuteTally, ProductImage
+from imageproc.requests import operations
+from tests.support import build
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+NAME = "shop.example"
+
+
+def jobs(count: int) -> list[Job]:
+    of = build.request(images=count)
+    assert of.images.count() == count
+    return claim()
+
+
+def judged(watch: Watch, *outcomes: Failed) -> list[bool]:
+    """Whether each is the host's."""
+    return [isinstance(watch.judge(outcome), Refused) for outcome in outcomes]
+
+
+def test_asked_to_slow_down_is_the_hosts_from_the_first_time() -> None:
+    [job] = jobs(1)
+    assert judged(Watch(), Failed(job, HOST_BUSY)) == [True]
+
+
+def test_failures_are_the_hosts_from_the_fifth_in_a_row() -> None:
+    watch, [job] = Watch(), jobs(1)
+    failure, answer = Failed(job, CONNECT_FAILED), Failed(job, NOT_FOUND)
+    assert judged(watch, *[failure] * 4, answer, *[failure] * 5) == [*[False] * 9, True]
+
+
+def test_forbidden_is_the_hosts_in_a_burst_after_many_pictures() -> None:
+    watch, [job] = Watch(), jobs(1)
+    denied = Failed(job, ACCESS_DENIED)
+    assert watch.judge(denied) == denied  # from a stranger, it is the image's
+    for _ in range(20):
+        watch.judge(build.done(job))
+    first, second, third = (watch.judge(denied) for _ in range(3))
+    assert isinstance(first, Failed)
+    assert not first.fault.permanent  # the image is asked for again
+    assert not isinstance(second, Refused)
+    assert isinstance(third, Refused)
+    assert third.fault.code == "host_busy"
+
+
+def test_connections_begin_few_and_grow_with_the_answers() -> None:
+    watch, [job] = Watch(), jobs(1)
+    assert watch.connections_to(NAME) == FIRST_CONNECTIONS
+    for _ in range(3):
+        watch.judge(build.done(job))
+    assert watch.connections_to(NAME) == FIRST_CONNECTIONS + 3
+    watch.judge(Failed(job, HOST_BUSY))
+    assert watch.connections_to(NAME) == FIRST_CONNECTIONS
+
+
+def test_a_refused_image_goes_back_with_no_attempt_used_and_its_host_is_closed() -> None:
+    [job] = jobs(1)
+    refused = [Refused(job, HOST_BUSY.because("HTTP 429", retry_after=9))]
+    assert hosts.heed(refused) == set()
+    assert record(refused).written == 1
+    row = ProductImage.objects.get()
+    assert (row.status, row.attempts, row.fetch_failures) == (build.PENDING, 0, 0)
+    assert (row.attempt_log, row.error_code) == ([], "host_busy")
+    host = Host.objects.get(name=NAME)
+    assert (host.probing, host.reason) == (True, "busy")
+    assert host.closed_until - host.closed_at == timedelta(seconds=9)
+    assert claim_slots(NAME) == []
+
+
+def test_an_image_that_its_host_picks_out_again_and_again_fails_by_itself() -> None:
+    of = build.request(images=1)
+    ProductImage.objects.update(refusals=MAX_REFUSALS - 1)
+    for attempts, failures in ((0, 0), (1, 1)):
+        [job] = claim()
+        record([Refused(job, HOST_BUSY, picked_out=True)])
+        ProductImage.objects.update(next_attempt_at=Now())
+        row = of.images.get()
+        assert (row.attempts, row.fetch_failures) == (attempts, failures)
+
+
+def test_slots_are_leased_one_each_and_not_twice() -> None:
+    build.request(images=20)
+    Host.objects.create(name=NAME, pace=4.0)
+    first = claim_slots(NAME) or []
+    starts = [job.starts_at for job in first]
+    steps = {round(b - a, 2) for a, b in pairwise(starts)}
+    assert (len(first), steps) == (5, {0.25})
+    assert len(claim_slots(NAME) or []) <= 1  # but for the time that has passed
+    assert claim_slots("unheard.example") == []
+
+
+def test_a_probe_goes_alone() -> None:
+    build.request(images=5)
+    Host.objects.create(name=NAME, pace=50.0, probing=True)
+    [job] = claim_slots(NAME) or []
+    assert job.probe
+    assert claim_slots(NAME) == []
+
+
+def test_a_host_without_images_says_so() -> None:
+    Host.objects.create(name=NAME, pace=50.0)
+    assert claim_slots(NAME) is None
+
+
+def test_hosts_without_a_limit_cost_no_query() -> None:
+    done = [build.done(job) for job in jobs(3)]
+    with CaptureQueriesContext(connection) as queries:
+        assert hosts.heed(done) == set()
+    assert len(queries) == 0
+
+
+def test_a_host_that_lost_patience_fails_its_waiting_images() -> None:
+    """In one go, with the counters, the completion and the reasons; "retry" starts afresh."""
+    of = build.request(images=3)
+    build.image(of, 4, host="other.example")
+    type(of).objects.update(total_images=F("total_images") + 1)
+    Host.objects.create(
+        name=NAME,
+        probing=True,
+        closings=9,
+        silent_since=Now() - timedelta(seconds=901),
+        closed_at=Now() - timedelta(seconds=20),
+    )
+    [probe] = claim_slots(NAME) or []
+    refused = [Refused(probe, CONNECT_FAILED)]
+    lost = hosts.heed(refused)
+    record(refused)
+    assert lost == {NAME}
+    assert hosts.give_up(lost) == 3
+    of.refresh_from_db()
+    assert (of.failed_images, build.statuses(of).count(build.FAILED)) == (3, 3)
+    assert FailureTally.objects.get().images == 3
+    assert MinuteTally.objects.get(code=HOST_DOWN.code).images == 3
+    assert OrmQ.objects.count() == 0  # the other host's image is still to come
+    [other] = claim()
+    record([build.done(other)])
+    assert OrmQ.objects.count() == 1
+    assert operations.retry(of.id, code="host_down") == 3
+    assert len(claim_slots(NAME) or []) == 1
+    assert Host.objects.get().silent_since is None
+
+
+def test_the_last_waiting_image_settles_its_request() -> None:
+    build.request(images=2)
+    Host.objects.create(name=NAME, probing=True)
+    assert hosts.give_up({NAME}) == 2
+    assert [task.task["func"] for task in OrmQ.objects.all()] == ["imageproc.tasks.complete"]
+
+
+def test_quiet_hosts_are_forgotten_unless_an_operator_set_them() -> None:
+    old = Now() - timedelta(hours=2)
+    for name, fields in (("a", {}), ("b", {"held": True}), ("c", {"fixed_pace": 3.0})):
+        Host.objects.create(name=name, pace=1.0, signed_at=old, closed_until=old, **fields)
+    Host.objects.create(name="d", pace=1.0)
+    assert Host.objects.forget_quiet() == 1
+    assert set(Host.objects.values_list("name", flat=True)) == {"b", "c", "d"}
