@@ -40,6 +40,9 @@ class _Acquaintance:
     lately: deque[float] = field(default_factory=lambda: deque(maxlen=256))
 
 
+_STRANGER = _Acquaintance()
+
+
 class Watch:
     """Judges outcomes: is the image to blame or its host? ``rows``: the hosts with a row, by name,
     as of the last ``refresh``."""
@@ -70,9 +73,11 @@ class Watch:
         return max(1, settings.MAX_PER_HOST // self._workers)
 
     def connections_to(self, host: str) -> int:
-        """How many this host may have now."""
-        met = self._hosts.get(host)
-        return min(self.most_connections(), FIRST_CONNECTIONS + (met.answers if met else 0))
+        """How many this host may have now: more with each answer, fewer with each failure."""
+        met = self._hosts.get(host, _STRANGER)
+        if met.failures:
+            return max(1, FIRST_CONNECTIONS - met.failures)
+        return min(self.most_connections(), FIRST_CONNECTIONS + met.answers)
 
     def rate_of(self, host: str) -> float:
         """Answers a second of late, of all workers if the others fare alike."""
@@ -91,6 +96,7 @@ class Watch:
                 return self._refused(host, outcome)
             case HostSign.NO_ANSWER:
                 host.failures += 1
+                host.answers //= 2
                 is_host = host.failures >= FAILURES_IN_A_ROW or outcome.job.probe
                 return self._refused(host, outcome) if is_host else outcome
             case HostSign.DENIED if host.pictures >= PICTURES_BEFORE_DENIAL:

@@ -31,7 +31,7 @@ def cases() -> Iterator[Any]:
     """(what the host does, its rate a second, images)"""
     for name in MANNERS:
         if name in SHORT_FORM:
-            yield pytest.param(name, 15, 150, id=f"{name}, short")
+            yield pytest.param(name, 15, 300, id=f"{name}, short")
         yield pytest.param(name, 10, 5000, id=f"{name}, long", marks=LONG)
 
 

@@ -82,6 +82,7 @@ def test_a_refused_image_goes_back_with_no_attempt_used_and_its_host_is_closed()
     assert (row.attempt_log, row.error_code) == ([], "host_busy")
     host = Host.objects.get(name=NAME)
     assert (host.probing, host.reason) == (True, "busy")
+    assert host.closed_at
     assert host.closed_until - host.closed_at == timedelta(seconds=9)
     assert claim_slots(NAME) == []
 

@@ -106,7 +106,8 @@ def test_the_pace_comes_back_soon_and_then_rises_slowly() -> None:
 
 def test_the_surer_the_limit_the_slower_the_pace_goes_near_it() -> None:
     """Ten refusals a second after the pace reached the limit: times between them grow."""
-    row, now, between, last = host(10.5), 0.0, [], 0.0
+    row, now, last = host(10.5), 0.0, 0.0
+    between: list[float] = []
     while len(between) < 6 and now < 3600:
         now += 1
         if (row.pace or 0) > 10 and not row.is_closed(after(now)):
