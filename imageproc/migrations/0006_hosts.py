@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('imageproc', '0004_image_attempts_apart'),
+        ('imageproc', '0005_columns_and_skipped_rows'),
     ]
 
     operations = [
