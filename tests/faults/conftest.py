@@ -12,6 +12,7 @@ from tests.support.servers.postgres import Postgres
 from tests.support.servers.rclone import Rclone
 
 FETCH_DEADLINE = 5
+HOST_PATIENCE = 20
 # Budgets small enough that an image can exceed them within a test. What is written at the end of
 # an image's file says what the codec does with it.
 KILLERS: dict[str, Any] = {
@@ -21,6 +22,7 @@ KILLERS: dict[str, Any] = {
     "MAX_CODEC_CPU_SECONDS": "3",
     "FETCH_DEADLINE": str(FETCH_DEADLINE),
     "MAX_ATTEMPTS": "3",
+    "HOST_PATIENCE": str(HOST_PATIENCE),
     "MAX_IMAGE_BYTES": "1000000",
 }
 
