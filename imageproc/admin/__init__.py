@@ -1,7 +1,7 @@
-"""The operators' room: lists that stay fast, pages that tell, actions that ask first.
+"""The Django admin for operators: fast lists, pages of details, actions that ask first.
 
-Nothing is edited here: rows change by the operations that every door uses. Whoever may see is
-decided by Django's view permissions; whoever may act, by ``imageproc.operate``.
+Nothing is edited by hand: rows change only by ``imageproc.requests.operations``, as in the API.
+Django's view permissions decide who may look, ``imageproc.operate`` who may act.
 """
 
 from imageproc.admin import accounts, images, keys, queue, requests, switches, webhooks

@@ -1,4 +1,4 @@
-"""Users and groups, in the look of the others."""
+"""Users and groups, with the same look as the other pages."""
 
 from __future__ import annotations
 

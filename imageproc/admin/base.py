@@ -1,4 +1,4 @@
-"""What every list of the admin has in common: it reads a page, whatever the table's size."""
+"""The base of the admin's lists: each reads one page, whatever the size of the table."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        return int(rows[:COUNTED].count())  # in order: by the index that serves the page, too
+        return int(rows[:COUNTED].count())  # ordered, so it uses the same index as the page
 
 
 class OperatorAdmin(ModelAdmin):  # type: ignore[misc]
-    """A read-only list and page; rows change by operations only (imageproc.admin.operation)."""
+    """A read-only list and page. Rows change only by operations (imageproc.admin.operation)."""
 
     paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 25
     list_max_show_all = 0
-    # A click on a column head must not sort ten million rows.
+    # No sorting by a click on a column head: it would sort ten million rows.
     sortable_by: ClassVar[tuple[str, ...]] = ()
     ordering: ClassVar[tuple[str, ...]] = ("-id",)
     actions_on_top = True
-    # Objects that one action takes.
+    # The most objects that one action may process.
     most_at_once = COUNTED
-    # What a UUID in the search box may mean: the key of this model, or one of another.
+    # What a UUID in the search box may be: {field to filter by: model that it identifies}.
     search_ids: ClassVar[dict[str, type[Model]]] = {}
-    # Look-ups of links from other pages: only what an index serves.
+    # Filters that links from other pages use; each must be served by an index.
     linked_by: ClassVar[frozenset[str]] = frozenset()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -68,7 +68,7 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]
         return bool(request.user.has_perm(OPERATE))
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """The buttons of an object's page: those of operations that its state allows."""
+        """The buttons of an object's page: the operations that its state allows."""
         buttons: list[Any] = super().get_actions_detail(request, object_id)
         one = self.get_object(request, str(object_id)) if buttons else None
         return [button for button in buttons if one and button.method.operation.fits(one)]
@@ -80,7 +80,7 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """By id, or by what ``find_text`` knows; never by LIKE over a big table."""
+        """Search by id or by ``find_text``, never by LIKE over a big table."""
         if not (term := search_term.strip()):
             return queryset, False
         try:
@@ -90,7 +90,7 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]
         return self.find_id(queryset, wanted), False
 
     def find_id(self, queryset: QuerySet[Any], wanted: UUID) -> QuerySet[Any]:
-        """What the id belongs to is asked first: an OR of columns reads the whole table."""
+        """Find out first what the id belongs to: an OR of columns would read the whole table."""
         for name, model in self.search_ids.items():
             if model._default_manager.filter(pk=wanted).exists():
                 return self.within(queryset, name, wanted)

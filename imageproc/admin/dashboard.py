@@ -1,4 +1,4 @@
-"""The first page: how the service is, in a fixed number of cheap queries."""
+"""The first page: the state of the service, in a fixed number of cheap queries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOURS, STEP_MINUTES = 24, 15
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """UNFOLD["DASHBOARD_CALLBACK"]: what templates/admin/index.html shows."""
+    """UNFOLD["DASHBOARD_CALLBACK"]: adds what templates/admin/index.html shows."""
     hour = fleet.rate(hours=1)
     points = fleet.series(hours=HOURS, minutes=STEP_MINUTES)
     context |= {

@@ -1,4 +1,4 @@
-"""Images: the newest, the failed, those of one request; each with its attempts."""
+"""The lists of images, and the page of one with its attempts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RERUN = Operation(
 
 
 class StateFilter(admin.SimpleListFilter):
-    """Over all requests only the states that have an index of their own; within one, all."""
+    """Filters by state: within one request by any, over all only by states that have an index."""
 
     title = "state"
     parameter_name = "state"
@@ -56,7 +56,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class RequestFilter(admin.SimpleListFilter):
-    """Set by links from a request's page; its images in the order of an index (in_file_order)."""
+    """Set by links from a request's page. Orders by an index (in_file_order)."""
 
     title = "request"
     parameter_name = "request__id__exact"
@@ -74,7 +74,7 @@ class RequestFilter(admin.SimpleListFilter):
             return queryset.none()
 
 
-# Within a request: the order of the index that holds just this state, else the file's.
+# Within a request: the order of the partial index of the state, otherwise that of the file.
 FILE_ORDER = ("request_id", "id")
 ORDERS: dict[str, tuple[str, ...]] = {
     ImageStatus.PENDING: ("request_id", "next_attempt_at", "id"),
@@ -152,7 +152,7 @@ class ImageAdmin(OperatorAdmin):
 
     @display(description="Before")
     def before(self, image: ProductImage) -> str:
-        """A link: the operator's browser loads nothing by itself from an address of a user's."""
+        """Only a link: the operator's browser loads nothing from a user's address by itself."""
         return format_html(LINK, image.input_url)
 
     @display(description="After")
@@ -163,7 +163,7 @@ class ImageAdmin(OperatorAdmin):
 
     @display(description="Worker losses")
     def worker_losses(self, image: ProductImage) -> int:
-        """How often the worker that had the image died."""
+        """How many deaths of a worker the image is blamed for."""
         return image.lost_count
 
     @display(description="Last error")

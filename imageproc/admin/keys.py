@@ -1,4 +1,4 @@
-"""API keys: issue one, revoke one. A secret is shown once and kept nowhere."""
+"""Issues and revokes API keys. A secret is shown once and stored nowhere."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class KeyAdmin(OperatorAdmin):
         return ("owner", "name", "prefix", "may", *times)
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: Any) -> None:
-        told = form.cleaned_data
+        data = form.cleaned_data
         issued, secret = ApiKey.objects.issue(
-            owner_id=told["owner"].pk,
-            name=told["name"],
-            scopes=tuple(told["scopes"]),
-            expires_at=told["expires_at"],
+            owner_id=data["owner"].pk,
+            name=data["name"],
+            scopes=tuple(data["scopes"]),
+            expires_at=data["expires_at"],
         )
         obj.__dict__.update(issued.__dict__)
         messages.warning(request, f"Your key is {secret} – copy it now, it is not shown again.")

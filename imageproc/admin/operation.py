@@ -1,4 +1,4 @@
-"""An action of the admin: what it asks before, what it does, and what is written in the log."""
+"""An action of the admin: its confirmation page, its effect, and its entry in the log."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from django.template.response import TemplateResponse
 from unfold.decorators import action
 from unfold.enums import ActionVariant
 
-# Objects named on the page that asks; beyond, their number.
+# Objects named on the confirmation page; of the rest only the number is shown.
 NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """``apply(object, answers)`` changes one object by a call of imageproc.requests.operations and
-    answers how many rows it moved; 0 or False where the object's state did not allow it.
+    returns how many rows changed: 0 or False if the object's state did not allow it.
 
-    ``form``: what is asked besides "are you sure", made with ``(data, objects=…)``. ``fits``: the
-    object's state allows it, so that its page shows the button; ``apply`` judges for itself.
+    ``form(data, objects=…)`` asks for more than a confirmation. ``fits(object)``: whether the
+    object's page shows the button; ``apply`` checks the state again.
     """
 
     name: str
@@ -40,21 +40,20 @@ class Operation:
     danger: bool = False
     fits: Callable[[Any], bool] = lambda _: True
 
-    def asked(self, request: HttpRequest, objects: Sequence[models.Model]) -> AskForm:
+    def bind_form(self, request: HttpRequest, objects: Sequence[models.Model]) -> AskForm:
         confirmed = request.method == "POST" and "confirmed" in request.POST
         return (self.form or AskForm)(request.POST if confirmed else None, objects=objects)
 
     def carry_out(
         self, request: HttpRequest, objects: Iterable[models.Model], answers: dict[str, Any]
     ) -> None:
-        """Apply to each, log each that moved, and tell."""
-        moved = rows = 0
-        skipped = 0
+        """Apply to each object, log each change, and show the user what was done."""
+        moved = rows = skipped = 0
         for one in objects:
             count = int(self.apply(one, answers))
             moved, rows, skipped = moved + bool(count), rows + count, skipped + (not count)
             if count:
-                _log(request, one, f"{self.title}: {count}{_said(answers)}")
+                _log(request, one, f"{self.title}: {count}{_describe(answers)}")
         if moved:
             messages.success(request, f"{self.title}: {moved} done ({rows} rows changed).")
         if skipped:
@@ -76,8 +75,8 @@ def ask_then_do(
     objects: Sequence[models.Model],
     back: str,
 ) -> HttpResponse:
-    """The page that asks; on its answer, the operation, and the way ``back``."""
-    form = operation.asked(request, objects)
+    """Show the confirmation page; once it is confirmed, carry out and redirect to ``back``."""
+    form = operation.bind_form(request, objects)
     if form.is_valid():
         operation.carry_out(request, objects, form.cleaned_data)
         return HttpResponseRedirect(back)
@@ -90,13 +89,13 @@ def ask_then_do(
         "more": max(0, len(objects) - NAMED),
         "form": form,
         "back": back,
-        "passed_on": _passed_on(request),
+        "list_fields": _list_fields(request),
     }
     return TemplateResponse(request, "admin/operate/ask.html", context)
 
 
 def on_list(operation: Operation) -> Any:
-    """The operation as an action of a list, over the rows that are ticked."""
+    """The operation as an action of a list, for the selected rows."""
 
     def run(admin: Any, request: HttpRequest, chosen: models.QuerySet[Any]) -> HttpResponse:
         objects = list(chosen[: admin.most_at_once + 1])
@@ -131,8 +130,8 @@ def on_page(operation: Operation) -> Any:
     )
 
 
-def _passed_on(request: HttpRequest) -> list[tuple[str, str]]:
-    """What the list's own form sent, for the list to find the chosen rows again."""
+def _list_fields(request: HttpRequest) -> list[tuple[str, str]]:
+    """The fields of the list's form, sent again so that the list finds the same rows."""
     names = ("action", "select_across", "index", ACTION_CHECKBOX_NAME)
     across = request.POST.get("select_across") == "1"
     return [
@@ -148,6 +147,6 @@ def _log(request: HttpRequest, one: models.Model, text: str) -> None:
     )
 
 
-def _said(answers: dict[str, Any]) -> str:
-    said = ", ".join(f"{name} {value}" for name, value in answers.items() if value)
-    return f" ({said})" if said else ""
+def _describe(answers: dict[str, Any]) -> str:
+    text = ", ".join(f"{name} {value}" for name, value in answers.items() if value)
+    return f" ({text})" if text else ""

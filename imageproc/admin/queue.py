@@ -1,4 +1,4 @@
-"""django-q2's own tables, in the look of the others."""
+"""django-q2's own tables, with the same look as the other pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ for model in (OrmQ, Success, Failure, Schedule):
 
 @admin.register(OrmQ)
 class WaitingTaskAdmin(ModelAdmin, QueueAdmin):  # type: ignore[misc]
-    """Tasks that no cluster has taken yet: a lock, which q2 shows, is never set."""
+    """Tasks that no cluster has taken yet, without q2's column of locks, which are never set."""
 
     list_display = ("id", "key", "func", "args")
     fields = ("key", "func", "args", "task_id")

@@ -28,7 +28,7 @@ from imageproc.models import (
 )
 from imageproc.requests import operations
 
-# Requests whose file names are searched: the newest.
+# Only the file names of so many newest requests are searched.
 SEARCHED = 10_000
 CHOICES = 50
 
@@ -209,7 +209,7 @@ class ProductAdmin(OperatorAdmin):
 
 
 def _counted(requests: Any, column: str) -> list[tuple[str, str]]:
-    """(value, "value: so many images") of the requests' failures, the most frequent first."""
+    """(value, "label (images)") for each ``column`` value of the failures, most frequent first."""
     tallies = FailureTally.objects.filter(request__in=[request.pk for request in requests])
     counts = tallies.values_list(column).annotate(total=Sum("images")).order_by("-total", column)
     return [

@@ -1,4 +1,4 @@
-"""Pause and resume, and the clusters that are alive."""
+"""The switches that pause the service, and the list of clusters."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SwitchAdmin(OperatorAdmin):
     fields = ("name", "state", "effect", "changed_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Switch]:
-        """Every switch there is; one that was never used has no row yet."""
+        """All switches. Creates the rows of those that were never used."""
         for name in EFFECT:
             Switch.objects.get_or_create(name=name)
         switches: QuerySet[Switch] = super().get_queryset(request)

@@ -36,8 +36,7 @@ def own_delivery(request: Request, delivery_id: UUID) -> WebhookDelivery:
 
 def public_image(image_id: UUID) -> ProductImage:
     """A processed image, for anyone who knows its id, because output URLs are published in shops.
-    It cannot be guessed: 32 of its bits are random, beside its time in milliseconds and a counter
-    that starts at random (RFC 9562, version 7)."""
+    It cannot be guessed: its last 32 bits are random (models.ids)."""
     published = ProductImage.objects.filter(request__removed_at=None).exclude(output_key="")
     return _or_404(published.filter(id=image_id).first())
 

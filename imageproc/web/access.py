@@ -1,4 +1,4 @@
-"""Who looks at a page: a signed-in user, or, on a laptop, anyone as the user "local"."""
+"""Who may see a page: signed-in users, or, on a laptop, anyone as the user "local"."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ class WebRequest(HttpRequest):
 def personal(
     view: Callable[Concatenate[WebRequest, int, P], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """The view gets its owner's id as second argument; a stranger is sent to the sign-in."""
+    """Pass the user's id to the view as second argument, or redirect to the sign-in."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        asked = cast("WebRequest", request)
-        owner_id = _owner_id(asked)
+        web_request = cast("WebRequest", request)
+        owner_id = _owner_id(web_request)
         if owner_id is None:
-            return _to_sign_in(asked)
-        return view(asked, owner_id, *args, **kwargs)
+            return _to_sign_in(web_request)
+        return view(web_request, owner_id, *args, **kwargs)
 
     return cast("Callable[Concatenate[HttpRequest, P], HttpResponseBase]", never_cache(wrapped))
 
 
 def own_request(owner_id: int, request_id: UUID) -> ProcessingRequest:
-    """Http404 where there is none or it is another's."""
+    """A request of this owner; raises Http404 if there is none."""
     return get_object_or_404(ProcessingRequest.objects.owned_by(owner_id), id=request_id)
 
 
@@ -58,7 +58,7 @@ def _owner_id(request: WebRequest) -> int | None:
 
 
 def _to_sign_in(request: WebRequest) -> HttpResponseBase:
-    """The whole page goes there, also when only a part of it was asked for."""
+    """Redirect the whole page, also when htmx has requested only a part of it."""
     if not request.htmx:
         return redirect_to_login(request.get_full_path())
     back = request.htmx.current_url_abs_path or "/"

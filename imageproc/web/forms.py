@@ -1,4 +1,4 @@
-"""What people type in, checked."""
+"""The forms of the pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imageproc.sheet import Choice
 
 
 class UploadForm(forms.Form):
-    """A CSV and what to make of its images; everything but the file has a good default."""
+    """A CSV and the options for its images; everything but the file has a default."""
 
     file = forms.FileField(label="CSV file")
     preset = forms.ChoiceField(
@@ -66,18 +66,18 @@ class UploadForm(forms.Form):
             self.fields[name].widget.attrs["placeholder"] = value
 
     def options(self) -> Options:
-        given = self.cleaned_data
+        data = self.cleaned_data
         return Options(
-            preset=given["preset"] or "catalog",
-            max_width=given["max_width"],
-            max_height=given["max_height"],
-            quality=given["quality"],
-            format=given["format"] or None,
-            store_originals=given["store_originals"],
-            priority=given["priority"] or Priority.NORMAL.value,
-            webhook_url=given["webhook_url"],
-            skip_bad_rows=given["skip_bad_rows"],
-            image_base=given["image_base"],
+            preset=data["preset"] or "catalog",
+            max_width=data["max_width"],
+            max_height=data["max_height"],
+            quality=data["quality"],
+            format=data["format"] or None,
+            store_originals=data["store_originals"],
+            priority=data["priority"] or Priority.NORMAL.value,
+            webhook_url=data["webhook_url"],
+            skip_bad_rows=data["skip_bad_rows"],
+            image_base=data["image_base"],
         )
 
     def sentences(self) -> list[str]:
@@ -90,19 +90,19 @@ class UploadForm(forms.Form):
 
 
 class ColumnsForm(forms.Form):
-    """Which column is which, chosen on the page: ``header``, the names as JSON, and ``role-N`` for
-    the N-th of them."""
+    """The roles of the columns as chosen on the page: ``header`` holds the names as JSON,
+    ``role-N`` the role of the N-th."""
 
     header = forms.JSONField()
 
     def clean_header(self) -> list[str]:
         header = self.cleaned_data["header"]
         if not isinstance(header, list) or not all(isinstance(name, str) for name in header):
-            raise forms.ValidationError("This is no header.")
+            raise forms.ValidationError("This is not a header.")
         return header
 
     def choice(self) -> Choice:
-        """Raises ValueError where no column of images was chosen."""
+        """The choice; raises ValueError if no column of images was chosen."""
         names: dict[str, list[str]] = {"images": [], "serial": [], "name": []}
         for index, column in enumerate(self.cleaned_data["header"]):
             names.get(self.data.get(f"role-{index}", ""), []).append(column)
@@ -113,7 +113,7 @@ class ColumnsForm(forms.Form):
 
 
 class SearchForm(forms.Form):
-    """The list of requests: by a part of the file's name, by state."""
+    """Searches the list of requests by part of the file name and by state."""
 
     q = forms.CharField(
         label="File name",
@@ -135,14 +135,14 @@ class SearchForm(forms.Form):
 
 
 class CursorForm(forms.Form):
-    """Where a page of images starts or ends."""
+    """The cursor of a page of images: where it starts or ends."""
 
     after = forms.UUIDField(required=False)
     before = forms.UUIDField(required=False)
 
 
 class RetryForm(forms.Form):
-    """Which failures: all of them, those of a reason, or those of a reason at a host."""
+    """Selects failed images: all, those with one reason, or those with one reason at one host."""
 
     code = forms.CharField(required=False, max_length=40)
     host = forms.CharField(required=False, max_length=255)
@@ -167,7 +167,7 @@ class KeyForm(forms.Form):
 
 
 class SignInForm(AuthenticationForm):
-    """Django's own, with nothing added but the words."""
+    """Django's own form with our own error message."""
 
     error_messages = {  # noqa: RUF012 -- Django's own declaration is not a ClassVar
         **AuthenticationForm.error_messages,

@@ -1,4 +1,4 @@
-"""API keys and the webhook secret of the caller."""
+"""The page with the user's API keys and webhook secret."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imageproc.web.forms import KeyForm
 @require_http_methods(["GET", "POST"])
 @personal
 def keys(request: WebRequest, owner_id: int) -> HttpResponseBase:
-    """GET the list; POST makes a key and shows its secret, this once."""
+    """GET lists the keys; POST creates one and shows its secret, which is never shown again."""
     if request.method == "GET":
         return render(request, "web/keys.html", {"form": KeyForm(), **_keys(owner_id)})
     form = KeyForm(request.POST)
@@ -30,7 +30,7 @@ def keys(request: WebRequest, owner_id: int) -> HttpResponseBase:
 @require_http_methods(["GET", "POST"])
 @personal
 def revoke(request: WebRequest, owner_id: int, key_id: int) -> HttpResponseBase:
-    """GET asks whether it is meant, POST does it."""
+    """GET asks for confirmation, POST revokes the key."""
     key = get_object_or_404(ApiKey, owner_id=owner_id, id=key_id, revoked_at=None)
     if request.method == "GET":
         name = "web/parts/revoke.html" if request.htmx else "web/revoke.html"
@@ -44,7 +44,7 @@ def revoke(request: WebRequest, owner_id: int, key_id: int) -> HttpResponseBase:
 @personal
 @sensitive_variables()
 def webhook_secret(request: WebRequest, owner_id: int) -> HttpResponseBase:
-    """Show the secret that signs webhooks; ``rotate`` makes a new one first."""
+    """Show the secret that signs webhooks; with ``rotate``, create a new one first."""
     secrets = WebhookSecret.objects
     rotated = "rotate" in request.POST
     secret = secrets.rotate(owner_id) if rotated else secrets.current(owner_id)
@@ -54,9 +54,9 @@ def webhook_secret(request: WebRequest, owner_id: int) -> HttpResponseBase:
 
 @sensitive_variables()
 def _issued(request: WebRequest, owner_id: int, form: KeyForm) -> HttpResponseBase:
-    given = form.cleaned_data
+    data = form.cleaned_data
     key, secret = ApiKey.objects.issue(
-        owner_id=owner_id, name=given["name"], scopes=tuple(given["scopes"])
+        owner_id=owner_id, name=data["name"], scopes=tuple(data["scopes"])
     )
     context = {"form": KeyForm(), "issued": key, "secret": secret}
     return render(request, "web/keys.html", {**context, **_keys(owner_id)})

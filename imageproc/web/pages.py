@@ -1,4 +1,4 @@
-"""Pages that belong to nobody: errors in the service's own style."""
+"""Error pages in the service's own style."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.views import defaults
 
 
 class PlainErrors:
-    """With DEBUG on, Django explains its URL table to whoever mistypes an address; a laptop's user
-    sees the same page as everyone else."""
+    """Replaces Django's technical 404 page, which lists all URL patterns while DEBUG is on, by the
+    page that users see elsewhere."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -1,4 +1,4 @@
-"""Requests: the list, one request live, its pictures and failures, and what can be done to it."""
+"""The pages of requests: the list, one request live, its pictures and failures, and its actions."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ class _Cursor(TypedDict):
 @require_GET
 @personal
 def index(request: WebRequest, owner_id: int) -> HttpResponseBase:
-    """All requests of the caller, the newest first; the table alone for htmx."""
+    """The user's requests, the newest first. htmx gets the table alone."""
     form = SearchForm(request.GET)
     form.is_valid()
-    asked = form.cleaned_data
+    search = form.cleaned_data
     page = report.request_page(
         owner_id,
-        before=asked.get("before"),
-        status=asked.get("state") or None,
-        name=asked.get("q", ""),
+        before=search.get("before"),
+        status=search.get("state") or None,
+        name=search.get("q", ""),
         limit=LIST_SIZE,
     )
     context = {
         "form": form,
         "requests": page.requests,
-        "filtered": any(asked.values()),
+        "filtered": any(search.values()),
         "next": page.next_before,
         "live": any(not row.is_final for row in page.requests),
     }
@@ -60,7 +60,8 @@ def detail(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponse
 @require_GET
 @personal
 def progress(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
-    """The live part, polled; it says which other parts have changed since it was last shown."""
+    """The live part, which the page polls. Events in its response say which other parts have
+    changed since it was last shown."""
     found = own_request(owner_id, request_id)
     answer = render(request, "web/parts/progress.html", _progress(found))
     assert isinstance(answer, HttpResponse)
@@ -74,7 +75,7 @@ def progress(request: WebRequest, owner_id: int, request_id: UUID) -> HttpRespon
 @require_GET
 @personal
 def outcome(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
-    """What can be fetched or done now, and what failed."""
+    """The downloads and actions that are possible now, and the failures."""
     found = own_request(owner_id, request_id)
     return render(request, "web/parts/outcome.html", _outcome(found))
 
@@ -82,7 +83,7 @@ def outcome(request: WebRequest, owner_id: int, request_id: UUID) -> HttpRespons
 @require_GET
 @personal
 def failed(request: WebRequest, owner_id: int, request_id: UUID, code: str) -> HttpResponseBase:
-    """The images behind one reason, a page at a time."""
+    """One page of the images that failed for one reason."""
     found = own_request(owner_id, request_id)
     cursor = _cursor(request)
     images, after = report.failed_images(found.id, code, after=cursor["after"])
@@ -103,7 +104,7 @@ def gallery(request: WebRequest, owner_id: int, request_id: UUID) -> HttpRespons
 def picture(
     request: WebRequest, owner_id: int, request_id: UUID, image_id: UUID
 ) -> HttpResponseBase:
-    """One picture before and after; in a dialog for htmx, else a page of its own."""
+    """One picture before and after: a dialog for htmx, else a page."""
     found = own_request(owner_id, request_id)
     image = _done_image(found, image_id)
     context = {
@@ -119,7 +120,7 @@ def picture(
 @require_http_methods(["GET", "POST"])
 @personal
 def cancel(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
-    """GET asks whether it is meant, POST does it."""
+    """GET asks for confirmation, POST does it."""
     found = own_request(owner_id, request_id)
     if request.method == "GET":
         return render(request, _page_or_dialog(request, "cancel"), {"request_row": found})
@@ -133,7 +134,7 @@ def cancel(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponse
 @require_http_methods(["GET", "POST"])
 @personal
 def delete(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
-    """GET asks whether it is meant, POST does it."""
+    """GET asks for confirmation, POST does it."""
     found = own_request(owner_id, request_id)
     if request.method == "GET":
         return render(request, _page_or_dialog(request, "delete"), {"request_row": found})
@@ -160,13 +161,13 @@ def retry(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseB
 def _progress(found: ProcessingRequest) -> dict[str, Any]:
     return {
         "request_row": found,
-        "told": report.status_of(found),
+        "report": report.status_of(found),
         "outcome_mark": _outcome_mark(found),
     }
 
 
 def _outcome_mark(found: ProcessingRequest) -> str:
-    """Changes when what is told of failures, or what can be done to the request, changes."""
+    """A text that changes whenever the failures or the possible actions change."""
     return f"{found.status}-{found.failed_images}"
 
 
@@ -186,7 +187,7 @@ def _gallery(request: WebRequest, found: ProcessingRequest) -> dict[str, Any]:
 
 
 def _cursor(request: WebRequest) -> _Cursor:
-    """The cursors of the query; one that is no id is a page that does not exist."""
+    """The cursors of the query; raises Http404 if one is not an id."""
     form = CursorForm(request.GET)
     if not form.is_valid():
         raise Http404

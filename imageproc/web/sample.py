@@ -1,7 +1,7 @@
-"""A small catalogue to try the service with: a CSV and its pictures, all of them static files.
+"""A small catalogue to try the service with: a CSV and its pictures, which are static files.
 
-Some pictures are as real catalogues have them: turned by EXIF, transparent, CMYK, WebP. Two fail on
-purpose: a link is broken, and a file is no picture.
+As in real catalogues, some pictures are rotated by EXIF, transparent, CMYK or WebP. Two fail on
+purpose: one link is broken, and one file is not a picture.
 """
 
 from django.conf import settings
@@ -10,6 +10,6 @@ FOLDER = settings.BASE_DIR / "static" / "sample"
 
 
 def sheet(address: str) -> bytes:
-    """The CSV, with its pictures below ``address``, which has no slash at its end."""
+    """The CSV with links to its pictures below ``address``, which has no slash at its end."""
     text = (FOLDER / "products.csv").read_text()
     return text.replace("{address}", address).encode()

@@ -1,4 +1,4 @@
-"""How numbers read on a page."""
+"""Template filters that write numbers and states for people."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def size(value: int | None) -> str:
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """About how long: 75 → 1 min 15 s, 7300 → 2 h 2 min."""
+    """An approximate time: 75 → 1 min 15 s, 7300 → 2 h 2 min."""
     left = max(0, round(seconds or 0))
     hours, minutes, rest = left // 3600, left % 3600 // 60, left % 60
     if hours:
@@ -53,7 +53,7 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def rate(value: float | None) -> str:
-    """Images a second, or a minute where it is slow."""
+    """Images per second, or per minute when slow."""
     if not value:
         return ""
     if value < 1:
@@ -63,7 +63,7 @@ def rate(value: float | None) -> str:
 
 @register.filter
 def saved(value: Any) -> str:
-    """What was saved of ``value`` with ``bytes_in`` and ``bytes_out``: "87 %", or ""."""
+    """The share of bytes that a request or image (``value``) saves: "87 %", or ""."""
     if not value.bytes_in or value.bytes_out >= value.bytes_in:
         return ""
     return f"{100 * (1 - value.bytes_out / value.bytes_in):.0f}{_SPACE}%"
@@ -71,7 +71,7 @@ def saved(value: Any) -> str:
 
 @register.filter
 def state(request: ProcessingRequest) -> str:
-    """The status in a word of a reader's own."""
+    """The status in everyday words."""
     if request.status == RequestStatus.COMPLETED and request.failed_images:
         return "Done, with failures"
     return {
@@ -85,7 +85,7 @@ def state(request: ProcessingRequest) -> str:
 
 @register.filter
 def tone(request: ProcessingRequest) -> str:
-    """The class of a request's badge."""
+    """The CSS class of a request's badge."""
     if request.status == RequestStatus.COMPLETED and request.failed_images:
         return "partial"
     return request.status.lower()
@@ -93,25 +93,25 @@ def tone(request: ProcessingRequest) -> str:
 
 @register.filter
 def share(part: int, whole: int) -> str:
-    """Percent with a dot in every locale, as SVG attributes want it."""
+    """Percent with a dot in every locale, as SVG attributes need it."""
     return f"{100 * part / whole:.3f}" if whole else "0"
 
 
 @register.filter
 def percent(request: ProcessingRequest) -> int:
-    """Whole percent, 100 only when all is done."""
+    """Whole percent, rounded down, so that 100 means all."""
     return request.processed_images * 100 // max(1, request.total_images)
 
 
 @register.filter
 def tenth(request: ProcessingRequest) -> int:
-    """Percent in steps of ten: how often a screen reader should be told."""
+    """Percent in steps of ten, so that a screen reader announces it only ten times."""
     return percent(request) // 10 * 10
 
 
 @register.filter
 def elapsed(request: ProcessingRequest) -> str:
-    """How long it took from the first claim to the end, or ""."""
+    """The time from the first claim to the end, or ""."""
     if request.started_at is None or request.completed_at is None:
         return ""
     return duration(max(1.0, (request.completed_at - request.started_at).total_seconds()))
@@ -124,11 +124,11 @@ def smaller(ratio: float) -> str:
 
 
 @register.filter
-def recipe(given: dict[str, Any]) -> str:
-    """What is made of the pictures, in a line."""
-    sides = [str(given.get(name) or "any") for name in ("max_width", "max_height")]
+def recipe(options: dict[str, Any]) -> str:
+    """A recipe in one line: "fit in 800 × 800, JPEG, quality 30"."""
+    sides = [str(options.get(name) or "any") for name in ("max_width", "max_height")]
     fit = "original size" if sides == ["any", "any"] else f"fit in {sides[0]} × {sides[1]}"
-    kind = str(given.get("format", "jpeg"))
+    kind = str(options.get("format", "jpeg"))
     kind = kind.upper() if kind != "webp" else "WebP"
-    quality = "" if kind == "PNG" else f", quality {given.get('quality', '')}"
+    quality = "" if kind == "PNG" else f", quality {options.get('quality', '')}"
     return f"{fit}, {kind}{quality}"

@@ -1,4 +1,4 @@
-"""The first page: drop a CSV, see what it holds, start."""
+"""The first page: choose a CSV, check what it contains, start."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TOP_HOSTS = 6
 @require_http_methods(["GET", "POST"])
 @personal
 def home(request: WebRequest, owner_id: int) -> HttpResponseBase:
-    """GET the page; POST starts a request and leads to it."""
+    """GET shows the page; POST starts a request and redirects to its page."""
     if request.method == "POST":
         return _start(request, owner_id)
     return render(request, "web/home.html", _home(request, owner_id))
@@ -46,7 +46,7 @@ def home(request: WebRequest, owner_id: int) -> HttpResponseBase:
 @require_POST
 @personal
 def inspect(request: WebRequest, owner_id: int) -> HttpResponseBase:
-    """The dry run: what the file holds or what is wrong with it; nothing is stored."""
+    """The dry run: shows what the file contains or what is wrong with it; stores nothing."""
     form = UploadForm(request.POST, request.FILES)
     form.fields["file"].required = True
     form.is_valid()
@@ -70,7 +70,7 @@ def inspect(request: WebRequest, owner_id: int) -> HttpResponseBase:
 @require_POST
 @personal
 def errors_csv(request: WebRequest, owner_id: int) -> HttpResponseBase:
-    """Everything to correct in a file, as a CSV; nothing is stored."""
+    """All errors of a file as a CSV; stores nothing."""
     form = UploadForm(request.POST, request.FILES)
     if not form.is_valid():
         return HttpResponseBadRequest("Choose the file again.")
@@ -82,13 +82,13 @@ def errors_csv(request: WebRequest, owner_id: int) -> HttpResponseBase:
 
 
 def _save_columns(request: WebRequest, owner_id: int) -> str:
-    """Keep or forget the columns chosen on the page; what is wrong with the choice, or ""."""
-    asked = request.POST.get("columns")
+    """Save or forget the columns chosen on the page. Returns an error message, or ""."""
+    action = request.POST.get("columns")
     form = ColumnsForm(request.POST)
-    if asked not in ("save", "forget") or not form.is_valid():
+    if action not in ("save", "forget") or not form.is_valid():
         return ""
     header = form.cleaned_data["header"]
-    if asked == "forget":
+    if action == "forget":
         columns.forget(owner_id, header)
         return ""
     try:
@@ -101,7 +101,7 @@ def _save_columns(request: WebRequest, owner_id: int) -> str:
 @require_POST
 @personal
 def try_sample(request: WebRequest, owner_id: int) -> HttpResponseBase:
-    """Start the sample catalogue, with the originals kept so that there is something to compare."""
+    """Start the sample catalogue, with its originals stored to compare before and after."""
     if not sample_works(request):
         raise Http404
     options = intake.Options(store_originals=True)
@@ -127,7 +127,7 @@ def sample_csv(request: HttpRequest) -> HttpResponse:
 
 
 def sample_works(request: HttpRequest) -> bool:
-    """Whether the workers may ask this service for the sample's pictures."""
+    """Whether the workers may download the sample's pictures from this service."""
     return check(_sample_address(request), Policy.from_settings()) is None
 
 
@@ -163,7 +163,7 @@ def _refused(request: WebRequest, owner_id: int, context: dict[str, Any]) -> Htt
 def _answer(
     request: WebRequest, owner_id: int, part: str, context: dict[str, Any], status: int = 200
 ) -> HttpResponseBase:
-    """The part alone for htmx (which shows what came with 200 only), else within the page."""
+    """The part alone for htmx, always with 200, the only status it shows; else the whole page."""
     if request.htmx:
         return render(request, part, context)
     page = {**_home(request, owner_id), **context, "verdict": part}
@@ -180,7 +180,7 @@ def _home(request: WebRequest, owner_id: int) -> dict[str, Any]:
 
 
 def _found(sheet: Any) -> dict[str, Any]:
-    """What the page tells of a sheet that was read to its end."""
+    """What the page shows of a sheet that was read to its end."""
     form = sheet.format
     if form is None:
         seen = sheet.seen_header
@@ -213,5 +213,5 @@ def _found(sheet: Any) -> dict[str, Any]:
 
 
 def _sample_address(request: HttpRequest) -> str:
-    """Where the workers find the sample's pictures."""
+    """The address of the sample's pictures."""
     return f"{own_address(request)}{settings.STATIC_URL}sample"
