@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 from django.core.files.uploadedfile import UploadedFile
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 
 SPOOL_BYTES = 2_500_000
 CHUNK = 65_536
@@ -34,6 +37,23 @@ class CsvBodyParser(BaseParser):
         query = parser_context["request"].query_params if parser_context else {}
         file = UploadedFile(file=spool, name="upload.csv", size=size)
         return DataAndFiles(query, {"file": file})
+
+
+class FirstFormat(DefaultContentNegotiation):
+    """Answers in the view's first format.
+
+    REST framework takes ``format`` in a query for the format of the answer; in the query of an
+    upload it is an option.
+    """
+
+    def select_renderer(
+        self,
+        request: Request,
+        renderers: Iterable[BaseRenderer],
+        format_suffix: str | None = None,
+    ) -> tuple[BaseRenderer, str]:
+        first = next(iter(renderers))
+        return first, str(first.media_type)
 
 
 UPLOAD_PARSERS = [MultiPartParser, CsvBodyParser]

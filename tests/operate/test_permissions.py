@@ -37,17 +37,23 @@ OURS = [
     for model in apps.get_app_config("imageproc").get_models()
     if admin.site.is_registered(model)
 ]
+
+
+def admin_of(model: type[models.Model]) -> Any:
+    return admin.site.get_model_admin(model)
+
+
 CONFIRMED = {"confirmed": "yes", "priority": "high"}
 # (model, operation) of a page's buttons, and of a list's actions.
 BUTTONS = [
     pytest.param(model, name, id=f"{model.__name__}-{name}")
     for model in OURS
-    for name in admin.site.get_model_admin(model).actions_detail
+    for name in admin_of(model).actions_detail
 ]
 ACTIONS = [
     pytest.param(model, action.__name__, id=f"{model.__name__}-{action.__name__}")
     for model in OURS
-    for action in admin.site.get_model_admin(model).actions
+    for action in admin_of(model).actions
 ]
 
 

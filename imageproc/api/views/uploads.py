@@ -18,7 +18,7 @@ from imageproc import intake
 from imageproc.api import bodies, examples, shapes
 from imageproc.api.access import caller_id, own_address
 from imageproc.api.openapi import problems, ref
-from imageproc.api.parsers import UPLOAD_PARSERS
+from imageproc.api.parsers import UPLOAD_PARSERS, FirstFormat
 from imageproc.api.serializers import UploadFormSerializer, UploadSerializer
 
 POLL_SECONDS = 2
@@ -35,6 +35,7 @@ class UploadView(APIView):
     """
 
     parser_classes = UPLOAD_PARSERS
+    content_negotiation_class = FirstFormat
     scopes: ClassVar = {"POST": "upload"}
 
     @extend_schema(
@@ -71,6 +72,7 @@ class ErrorsView(APIView):
     """
 
     parser_classes = UPLOAD_PARSERS
+    content_negotiation_class = FirstFormat
     scopes: ClassVar = {"POST": "upload"}
 
     @extend_schema(
