@@ -21,6 +21,8 @@ from imageproc.requests.report.products import PAGE_SIZE
 # Reasons listed; a request has a few, a hostile one could have many hosts but not many reasons.
 MAX_REASONS = 50
 MAX_DELIVERIES = 10
+# Percent, as long as an image is left: 100 says that all are done.
+ALMOST_ALL = 99.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,9 @@ def progress_of(request: ProcessingRequest) -> Progress:
     """From the counters of the row: no query."""
     rate = _rate(request)
     left = request.total_images - request.processed_images
+    percent = round(100 * request.processed_images / max(1, request.total_images), 2)
     return Progress(
-        percent=round(100 * request.processed_images / max(1, request.total_images), 2),
+        percent=min(percent, ALMOST_ALL) if left else percent,
         images_per_second=rate,
         eta_seconds=round(left / rate) if rate and not request.is_final else None,
     )
