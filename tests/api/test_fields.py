@@ -46,7 +46,13 @@ CATALOG = {
     "preset": "catalog",
 }
 HALF = CATALOG | {"max_width": None, "max_height": None, "quality": 50, "preset": "half"}
-REST = {"priority": "normal", "store_originals": False, "webhook_url": ""}
+REST = {
+    "priority": "normal",
+    "store_originals": False,
+    "webhook_url": "",
+    "replace_urls": False,
+    "status_column": False,
+}
 HOOK = "http://8.8.8.8/hook?a=1&b=2"
 # what is sent → what it changes in the recipe, and in the request beside it
 OPTIONS: list[tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = [
@@ -67,6 +73,9 @@ OPTIONS: list[tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = [
     *(({"priority": p}, CATALOG, {"priority": p}) for p in ("high", "normal", "low")),
     ({"webhookUrl": HOOK}, CATALOG, {"webhook_url": HOOK}),
     ({"webhook_url": HOOK}, CATALOG, {"webhook_url": HOOK}),
+    ({"output": "append"}, CATALOG, {}),
+    ({"output": "replace"}, CATALOG, {"replace_urls": True}),
+    ({"statusColumn": "true"}, CATALOG, {"status_column": True}),
     ({"maxWidth": "", "format": "", "webhookUrl": ""}, CATALOG, {}),
 ]
 
@@ -144,6 +153,9 @@ def test_what_else_an_upload_says_of_itself(api: Client, settings: Any) -> None:
         ("quality", ["1", "100"], ["0", "101"]),
         ("background", ["#000000", "#ffFFff"], ["000000", "#fff", "#gggggg", "#0000000"]),
         ("format", ["jpeg"], ["jpg", "JPEG", "gif"]),
+        ("onError", ["refuse", "skip"], ["ignore"]),
+        ("output", ["append", "replace"], ["both"]),
+        ("columns", ['{"images": ["Input Image Urls"]}'], ["[]", "{}", '{"images": [1]}', "x"]),
         ("priority", ["low"], ["LOW", "0"]),
         ("preset", ["half"], ["", "full"][1:]),
         ("webhookUrl", ["https://8.8.8.8/"], ["x", "ftp://8.8.8.8/"]),
@@ -186,6 +198,11 @@ FIRST: dict[str, Any] = {
     "storeOriginals": "true",
     "priority": "high",
     "webhookUrl": "http://8.8.8.8/a",
+    "onError": "skip",
+    "output": "replace",
+    "statusColumn": "true",
+    "baseUrl": "http://8.8.8.8/",
+    "columns": '{"images": ["Input Image Urls"], "serial": "S. No.", "name": "Product Name"}',
 }
 OTHER = {
     "preset": "catalog",
@@ -197,6 +214,11 @@ OTHER = {
     "storeOriginals": "false",
     "priority": "low",
     "webhookUrl": "http://8.8.8.8/b",
+    "onError": "refuse",
+    "output": "append",
+    "statusColumn": "false",
+    "baseUrl": "http://9.9.9.9/",
+    "columns": '{"images": ["Input Image Urls"], "name": "Product Name"}',
 }
 
 
