@@ -10,11 +10,13 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from imageproc.images.compress import jpeg
 
 SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 STRIP_OFFSETS, STRIP_BYTES, SUB_DIRECTORIES, EXTRA_SAMPLES, DNG_VERSION = 273, 279, 330, 338, 50706
@@ -25,15 +27,18 @@ _FOR_PIXELS = {
     282, 283, PLANAR, 292, 293, 296, 317, 320, 322, 323, TILE_OFFSETS, TILE_BYTES, 332,
     EXTRA_SAMPLES, 339, 347, 529, 530, 531, 532, 34675,
 }  # fmt: skip
-_LZW, _JPEG, _DEFLATE = 5, 7, (8, 32946)
+_LZW, _JPEG, _PACKBITS, _DEFLATE = 5, 7, 32773, (8, 32946)
 _YCBCR, _UNSPECIFIED, _SEPARATE = 6, 0, 2
 # Read by libvips; Pillow's libtiff also has LZMA and Zstandard.
-_COMPRESSIONS = {1, 2, 3, 4, _LZW, _JPEG, 32773, *_DEFLATE}
+_COMPRESSIONS = {1, 2, 3, 4, _LZW, _JPEG, _PACKBITS, *_DEFLATE}
 _BY_PILLOW = {34925, 50000}
 _PHOTOMETRICS = {0, 1, 2, 3, 5, _YCBCR}  # grey, RGB, palette, ink, YCbCr
 _RAW = {32803, 34892}  # a sensor's samples (TIFF/EP, DNG)
 _MOST_SUB_DIRECTORIES = 16
+_JPEG_TABLES = 347
 _ZEROS = bytes(64)
+# PackBits copies up to 128 bytes as they are, with a byte other than 0 before the next.
+_MORE_THAN_PACKBITS_COPIES = bytes(256)
 _UNPACKED_AT_ONCE = 1_000_000
 
 
@@ -65,14 +70,11 @@ class Tiff:
 
     @property
     def has_hole(self) -> bool:
-        """Do zeros stand where packed pixels should? LZW never has so many in a row; packed by
-        Deflate, they may be right, if the strip's checksum is, which libtiff does not look at."""
-        packed_by = self.number(COMPRESSION, 1)
-        if packed_by != _LZW and packed_by not in _DEFLATE:
-            return False
-        return any(
+        """Do zeros stand where packed pixels should?"""
+        is_hole = _HOLES.get(self.number(COMPRESSION, 1))
+        return is_hole is not None and any(
             self.data.find(_ZEROS, start, start + length) >= 0
-            and (packed_by == _LZW or not _unpacks(self.data[start : start + length]))
+            and is_hole(self.data[start : start + length], self.tag_v2)
             for start, length in _strips(self.tag_v2)
         )
 
@@ -104,16 +106,34 @@ def _strips(tags: Any) -> Iterator[tuple[int, int]]:
         yield from zip(_numbers(tags, offsets), _numbers(tags, lengths), strict=False)
 
 
-def _unpacks(strip: bytes) -> bool:
-    """Does a zlib stream unpack to its end, with the right checksum (RFC 1950)?"""
+def _fails_its_checksum(strip: bytes, tags: Any) -> bool:
+    """A zlib stream (RFC 1950) may hold many zeros. libtiff does not look at its checksum."""
     unpacker = zlib.decompressobj()
     try:
         while strip and not unpacker.eof:
             unpacker.decompress(strip, _UNPACKED_AT_ONCE)
             strip = unpacker.unconsumed_tail
     except zlib.error:
-        return False
-    return unpacker.eof
+        return True
+    return not unpacker.eof
+
+
+def _is_jpeg_with_hole(strip: bytes, tags: Any) -> bool:
+    """The tables that all strips share are in a tag of their own (TIFF Technical Note 2)."""
+    tables = tags.get(_JPEG_TABLES)
+    shared = tables[:-2] if isinstance(tables, bytes) else b""
+    header = jpeg.read_header(shared + strip[2:] if shared else strip)
+    return any(not flat for _, flat in jpeg.zero_runs(header))
+
+
+# Compression -> whether a strip or tile with 64 zeros in a row has lost pixels. LZW never has so
+# many.
+_HOLES: dict[int, Callable[[bytes, Any], bool]] = {
+    _LZW: lambda strip, tags: True,
+    _PACKBITS: lambda strip, tags: _MORE_THAN_PACKBITS_COPIES in strip,
+    _JPEG: _is_jpeg_with_hole,
+    **dict.fromkeys(_DEFLATE, _fails_its_checksum),
+}
 
 
 def _directory(data: bytes, at: int | None = None) -> Any:

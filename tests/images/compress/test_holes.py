@@ -39,6 +39,8 @@ WHOLE = {
     "deflate.tiff": pictures.encoded(
         pictures.draw(1, SIZE), "TIFF", compression="tiff_adobe_deflate"
     ),
+    "packbits.tiff": pictures.encoded(pictures.draw(1, SIZE), "TIFF", compression="packbits"),
+    "jpeg.tiff": pictures.encoded(pictures.draw(1, SIZE), "TIFF", compression="jpeg"),
     "web.webp": variant("web.webp", SIZE),
     "lossless.webp": pictures.encoded(
         pictures.draw(1, (300, 200)), "WEBP", lossless=True, method=0
@@ -84,6 +86,38 @@ def test_zeros_that_an_encoder_wrote_are_no_hole(name: str) -> None:
     """Long runs of zero bytes, and every pixel is there."""
     assert bytes(64) in WHOLE[name][1000:]
     assert rendition(WHOLE[name]).source_width in (1500, 3000)
+
+
+@pytest.mark.parametrize("compression", ["packbits", "jpeg", "tiff_adobe_deflate", "tiff_lzw"])
+@pytest.mark.parametrize("colour", ["black", "white"])
+def test_a_plain_tiff_has_no_hole(compression: str, colour: str) -> None:
+    picture = Image.new("RGB", (1500, 1500), colour)
+    result = rendition(pictures.encoded(picture, "TIFF", compression=compression))
+    assert opened(result.data).getpixel((400, 400)) == (
+        (255,) * 3 if colour == "white" else (1,) * 3
+    )
+
+
+def test_bytes_that_packbits_copies_may_be_zeros() -> None:
+    """An encoder that looks for no repetitions: 128 bytes as they are behind their number."""
+    rows = 256 * (b"\x7f" + bytes(128) + b"\x7f" + bytes(range(128)))
+    plain = pictures.encoded(Image.new("L", (256, 256)), "TIFF", compression="packbits")
+    assert bytes(128) + b"\x7f" in rows
+    directory = int.from_bytes(plain[4:8], "little")
+    entries = bytearray(plain[directory + 2 : directory + 2 + 12 * plain[directory]])
+    for at in range(0, len(entries), 12):
+        tag = int.from_bytes(entries[at : at + 2], "little")
+        if tag == 273:
+            entries[at + 8 : at + 12] = (8).to_bytes(4, "little")
+        if tag == 278:
+            entries[at + 8 : at + 12] = (256).to_bytes(4, "little")
+        if tag == 279:
+            entries[at + 8 : at + 12] = len(rows).to_bytes(4, "little")
+    head = b"II*\0" + (8 + len(rows)).to_bytes(4, "little")
+    data = head + rows + plain[directory : directory + 2] + entries + bytes(4)
+    shown = opened(rendition(data).data).convert("L")
+    assert shown.getpixel((60, 100)) <= 8  # type: ignore[operator]
+    assert shown.getpixel((250, 100)) > 100  # type: ignore[operator]
 
 
 def test_a_gif_whose_data_ends_early_is_cut_off() -> None:
