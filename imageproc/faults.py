@@ -163,7 +163,7 @@ TOO_SLOW = _permanent(
 CANNOT_ENCODE = _permanent(
     "cannot_encode",
     "The image cannot be written in the chosen format within the limits of time and memory.",
-    "Choose JPEG, a lower quality or a smaller size.",
+    "Choose a smaller size or a lower quality, or JPEG where the format is another.",
 )
 # Our side.
 STORAGE_FAILED = _transient("storage_failed", "The result could not be stored.")

@@ -268,12 +268,16 @@ def _read_locations(body: bytes, meta: _Meta) -> None:
 
 
 def _references(body: bytes) -> Iterator[tuple[bytes, int, list[int]]]:
-    """(type, from, to) of each reference between items (14496-12, 8.11.12)."""
+    """(type, from, to) of each reference between items (14496-12, 8.11.12). An item may occur in
+    ``to`` only once: where a grid names a tile twice, another tile is missing."""
     id_size = 2 if body[0] == 0 else 4
     for name, start, _ in boxes(body, 4, len(body)):
         reader = _Reader(body, start)
         origin = reader.take(id_size)
-        yield name, origin, [reader.take(id_size) for _ in range(reader.take(2))]
+        to = [reader.take(id_size) for _ in range(reader.take(2))]
+        if name == b"dimg" and len(set(to)) < len(to):
+            raise ValueError("a tile is named twice")
+        yield name, origin, to
 
 
 class _Reader:

@@ -6,7 +6,6 @@ import io
 import struct
 import zlib
 from functools import cache
-from pathlib import Path
 
 from PIL import Image, ImageChops, ImageStat
 
@@ -14,7 +13,6 @@ from imageproc.faults import Fault
 from imageproc.images.compress import PRESETS, Budget, Recipe, Rendition, compress
 from tests.support import pictures
 
-PHOTOS = sorted((Path(__file__).parents[4] / "shared" / "photos").glob("*.jpg"))
 SMALL = (480, 360)
 
 

@@ -132,6 +132,16 @@ def test_a_grid_is_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert difference(_shown(data), drawn) < 2
 
 
+def test_a_grid_that_names_a_tile_twice_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoders would show it in place of the one that is missing."""
+    monkeypatch.setattr(pillow_heif.options, "GRID_TILE_SIZE", 64)
+    data = encoded(pictures.draw(1, (200, 100)), "heic")
+    tiles = data.index(b"dimg") + 8
+    repeated = data[: tiles + 2] + data[tiles : tiles + 2] + data[tiles + 4 :]
+    assert repeated != data
+    assert fault(repeated).code == "image_corrupt"
+
+
 def test_of_a_film_with_a_still_picture_the_picture_is_shown() -> None:
     drawn = pictures.draw(1, SIZE)
     data = encoded(drawn, "avif", save_all=True, append_images=[pictures.draw(2, SIZE)])

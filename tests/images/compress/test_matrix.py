@@ -48,12 +48,12 @@ def _with_exif(file_format: str, **options: object) -> Callable[[int], bytes]:
     return make
 
 
-def _with_boxes(kind: str) -> Callable[[int], bytes]:
+def _with_boxes(kind: str, **options: object) -> Callable[[int], bytes]:
     def make(orientation: int) -> bytes:
         turns, axis = TURNS[orientation]
         added = [box(b"irot", bytes([turns]))] if turns else []
         added += [] if axis is None else [box(b"imir", bytes([axis]))]
-        return with_properties(encoded(_stored(orientation), kind), *added)
+        return with_properties(encoded(_stored(orientation), kind, **options), *added)
 
     return make
 
@@ -66,7 +66,7 @@ TURNABLE: dict[str, Callable[[int], bytes]] = {
     "webp": _with_exif("WEBP", lossless=True, method=0),
     "strips.tiff": _with_exif("TIFF", compression="tiff_lzw"),
     "raw.tiff": _with_exif("TIFF"),
-    "heic": _with_boxes("heic"),
+    "heic": _with_boxes("heic", quality=90, enc_params={"preset": "ultrafast"}),
     "avif": _with_boxes("avif"),
 }
 UPRIGHT_ONLY: dict[str, Callable[[int], bytes]] = {
