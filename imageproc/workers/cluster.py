@@ -67,6 +67,7 @@ class Cluster:
         """Until it cannot go on, or a stop is requested and the tasks in hand have ended."""
         q2 = django_q.Cluster()
         _hear_signals()  # q2 would handle them itself
+        problem = ""
         try:
             q2.start()
             while self._goes_on() and not (problem := self._problem()):
@@ -78,10 +79,11 @@ class Cluster:
         except RuntimeError as error:
             logger.error("The cluster %s is started again: %s", self.name, error)  # noqa: TRY400
             time.sleep(LOOK_SECONDS)
-        q2.sentinel.kill()  # and with it everything below it
-        q2.sentinel.join()
-        self.processes.forget()
-        board.show_stuck(False)
+        finally:
+            q2.sentinel.kill()  # and with it everything below it
+            q2.sentinel.join()
+            self.processes.forget()
+            board.show_stuck(False)
 
     def _problem(self) -> str:
         return self.processes.problem() or ("tasks wait and are not taken" if board.stuck() else "")
