@@ -1,4 +1,4 @@
-"""What this service changes about every answer: its line of log, its limits, its policy."""
+"""Middleware: malformed requests, the log, the CSP, outages, and the size of bodies."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ log = logging.getLogger(__name__)
 
 
 class RefuseMalformed:
-    """Refuse, before anything else looks at the call, what no view could read.
+    """Refuses requests that no view could read, before anything else looks at them.
 
-    Django raises where such a call is first read, anywhere, and answers 500, or with its debug page
-    where DEBUG is on.
+    Django would raise wherever such a request is first read, and answer 500 or with its debug page.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -69,9 +68,9 @@ def _nul_byte(request: HttpRequest) -> tuple[int, str, str] | None:
 
 
 class RequestLog(RequestMiddleware):
-    """django-structlog's, with two changes. Its id of the HTTP call is ``http_request_id``:
-    ``request_id`` is a processing request in every other line. And no query is written: it may
-    hold what is not to be kept."""
+    """django-structlog's middleware with two changes. The id of the HTTP request is logged as
+    ``http_request_id``, because ``request_id`` is a processing request in all other lines. And
+    query strings are not logged, because they may hold secrets."""
 
     def prepare(self, request: HttpRequest) -> None:
         super().prepare(request)
@@ -85,7 +84,7 @@ class RequestLog(RequestMiddleware):
 
 
 class ContentSecurityPolicy(CSPMiddleware):
-    """django-csp's, with a policy of their own for the pages that others wrote."""
+    """django-csp's middleware, with separate policies for pages that libraries render."""
 
     POLICIES = (
         ("/admin/", "ADMIN_CONTENT_SECURITY_POLICY"),
@@ -103,12 +102,11 @@ class ContentSecurityPolicy(CSPMiddleware):
 
 
 class Outages:
-    """503 with Retry-After for whatever finds the database or the storage away: a problem for
+    """Answers 503 with Retry-After while the database or the storage is down: a problem for
     programs, a page for people.
 
-    Django turns an exception into an answer at every layer of the middleware, so none above sees
-    it; ``got_request_exception`` tells of one that was raised outside of a view, such as by the
-    session.
+    Exceptions raised outside of a view, such as by the session, arrive through the signal
+    ``got_request_exception``: Django turns them into a response before any outer layer sees them.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -136,20 +134,18 @@ class Outages:
     def _answer(self, request: HttpRequest, error: Exception) -> HttpResponseBase:
         if not is_page(request):
             return outage_response(error)
-        # Without the request: who is signed in stands in the database.
+        # Rendered without the request, whose user is in the database.
         page = loader.get_template("503.html").render()
         return HttpResponse(page, status=503, headers=RETRY_AFTER)
 
 
 class BodyLimit:
-    """How long a body may be, judged by its declared length before anything reads it.
+    """Limits the length of bodies, judged by Content-Length before anything reads them.
 
-    Django never reads beyond Content-Length, so what passes here cannot fill memory or disk. A body
-    without a length (chunked) would be read as empty: it is refused as what it is.
+    Django never reads beyond Content-Length, so a body that passes cannot fill memory or disk. A
+    chunked body has no length; Django would read it as empty, so it is refused.
     """
 
-    # A form is a little longer than its file.
-    FORM_BYTES = 100_000
     UPLOAD_PAGES = frozenset({"web:home", "web:inspect"})
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -167,15 +163,15 @@ class BodyLimit:
         length = int(declared) if declared.isdigit() else 0
         limit = int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         if length > limit and self._takes_upload(request, view):
-            limit = int(settings.MAX_UPLOAD_BYTES) + self.FORM_BYTES
+            limit += int(settings.MAX_UPLOAD_BYTES)  # the file beside the fields of its form
         if length > limit:
             message = f"The body is longer than {limit:,} bytes."
             return refusal(request, 413, "upload_too_large", message)
         return None
 
     def _takes_upload(self, request: HttpRequest, view: Any) -> bool:
-        """The API asks who calls before it reads a body; a page's form is read for its CSRF token
-        before the page asks, so that it is the question here."""
+        """Whether the view accepts uploads. The API authenticates before it reads a body. A page's
+        form is read before its view runs, for the CSRF token, so the user is checked here."""
         if "upload" in getattr(getattr(view, "cls", None), "scopes", {}).values():
             return True
         match = request.resolver_match
@@ -187,13 +183,13 @@ def may_use_pages(request: HttpRequest) -> bool:
 
 
 def is_page(request: HttpRequest) -> bool:
-    """Whether people read the answer."""
+    """Whether the response is a page for people."""
     match = request.resolver_match
     return match is not None and match.namespace in ("web", "admin")
 
 
 def refusal(request: HttpRequest, status: int, code: str, message: str) -> HttpResponseBase:
-    """For programs a problem (RFC 9457), for people a page."""
+    """An error response: a problem (RFC 9457) for programs, a page for people."""
     if is_page(request):
         values = {"status": status, "message": message}
         return render(request, "refusal.html", values, status=status)

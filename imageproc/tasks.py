@@ -1,4 +1,4 @@
-"""What the queue calls: load by id, one call each.
+"""The tasks that the queue runs. Each makes one call.
 
 A task may run twice, late or never; every callee starts with a conditional UPDATE on the row.
 """
@@ -14,12 +14,12 @@ from imageproc.workers import stop_requested
 
 
 def pump() -> int:
-    """Process images for a minute. Images recorded."""
+    """Process images for a minute. Returns how many were recorded."""
     return pumping.run(stop_requested)
 
 
 def ingest(request_id: str) -> int:
-    """Write the rows of an accepted CSV. Products written."""
+    """Write the rows of an accepted CSV. Returns the number of products written."""
     return ingestion.ingest(UUID(request_id), stop_requested)
 
 
@@ -29,25 +29,25 @@ def complete(request_id: str) -> bool:
 
 
 def close_images(request_id: str) -> int:
-    """End the images of a request that ended before them. Images moved."""
+    """Cancel the images that were open when their request ended. Returns how many."""
     return completion.close_images(UUID(request_id))
 
 
 def erase(request_id: str) -> bool:
-    """Delete what a removed request leaves behind. Whether nothing is left."""
+    """Delete the objects and rows of a removed request. Returns whether nothing is left."""
     return removal.erase(UUID(request_id))
 
 
 def discard_upload(upload_id: str) -> bool:
-    """Delete the file of an upload that never became a request. Whether it is gone."""
+    """Delete the file of an upload that never became a request. Returns whether it is gone."""
     return pending.discard(UUID(upload_id))
 
 
 def deliver(delivery_id: str) -> bool:
-    """Make one attempt at a webhook. Whether it was delivered."""
+    """Make one attempt at a webhook. Returns whether it was delivered."""
     return webhooks.deliver(UUID(delivery_id))
 
 
 def sweep() -> dict[str, int]:
-    """What was done, by name. The control cluster's keeper calls it, not the queue."""
+    """Called by the control cluster's keeper, not by the queue. Returns what was done, by name."""
     return sweeping.sweep()

@@ -1,4 +1,4 @@
-"""The end of a request: output CSV, final state, webhook, each exactly once."""
+"""Ends requests: writes the output CSV, the final state and the webhook, each exactly once."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ CANCEL_BATCH = 2000
 
 
 def complete(request_id: UUID) -> bool:
-    """Write the output CSV of a settled request, then end it. False where there was nothing to do.
+    """Write the output CSV of a settled request, then end it. False if there was nothing to do.
 
-    The file is on storage before the state says so; the webhook's row is written by the
-    transaction that changes the state.
+    The file is stored before the state changes; the transaction that changes the state also
+    writes the webhook's row.
     """
     due = ProcessingRequest.objects.settled()
     hold = Hold.begin(due, request_id, settings.LEASE_SECONDS)
@@ -37,8 +37,8 @@ def complete(request_id: UUID) -> bool:
 
 
 def _complete(hold: Hold) -> bool:
-    # One query reads that it is settled and how often it was ``reopened``: images that are put back
-    # after it show in the latter.
+    # One query reads both that it is settled and ``reopened``. Images that are put back later
+    # increase ``reopened``, and then ``settle`` below changes nothing.
     request = ProcessingRequest.objects.settled().filter(id=hold.request_id).first()
     if request is None:
         hold.release()
@@ -62,7 +62,7 @@ def _complete(hold: Hold) -> bool:
 
 
 def fail(hold: Hold, fault: Fault) -> bool:
-    """End a request that cannot go on. False where it had ended."""
+    """End a request that cannot continue. False if it had ended already."""
     log.error(
         "request failed: %s %s",
         fault.code,
@@ -78,7 +78,7 @@ def fail(hold: Hold, fault: Fault) -> bool:
 
 
 def close_images(request_id: UUID) -> int:
-    """End the open images of a request that ended before them, in batches. Images moved."""
+    """Cancel the images that were open when their request ended, in batches. Returns how many."""
     due = ProcessingRequest.objects.to_close()
     hold = Hold.begin(due, request_id, settings.LEASE_SECONDS)
     if hold is None:

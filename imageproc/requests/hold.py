@@ -1,8 +1,8 @@
-"""One control task at a time for each request, and an end to one that kills its worker.
+"""The lease that lets one control task at a time work on a request.
 
-Ingest, completion, closing and erasing hold the request's row under a lease. The attempt is counted
-before it is made, and not counted where storage or database were away; after MAX_TASK_ATTEMPTS
-deaths without progress the task ends with a reason instead.
+Ingest, completion, closing and erasing hold the request's row under a lease. An attempt is counted
+before it is made, and uncounted if the storage or the database was down. After MAX_TASK_ATTEMPTS
+deaths of a worker without progress, the task ends with a reason instead.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from imageproc.models.request import RequestQuerySet
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
-# The next try after storage or database were away.
+# Delay before the next attempt after the storage or the database was down.
 RETRY_SECONDS = 10
-# How long a task waits for a database that is away, to say that its attempt does not count.
+# How long a task waits for a database that is down, in order to uncount its attempt.
 OUTAGE_SECONDS = 220
 
 
@@ -32,16 +32,16 @@ class HoldLostError(Exception):
 
 
 class Hold:
-    """The lease of one control task on one request. ``seconds``: how long it lasts unless it is
-    extended. The methods raise HoldLostError where it was lost."""
+    """The lease of one control task on one request. It lasts ``seconds`` unless it is extended.
+    ``extend``, ``advance`` and ``extending`` raise HoldLostError if the lease was lost."""
 
     def __init__(self, request_id: UUID, lease_id: UUID, seconds: float) -> None:
         self.request_id, self.lease_id, self.seconds = request_id, lease_id, seconds
 
     @classmethod
     def begin(cls, due: RequestQuerySet, request_id: UUID, seconds: float) -> Hold | None:
-        """Begin an attempt at the task that requests in ``due`` wait for; None where this one does
-        not, or where another task holds it."""
+        """Begin an attempt at the task that the requests in ``due`` wait for. None if this request
+        is not among them, or if another task holds it."""
         lease_id = due.begin(request_id, seconds)
         return None if lease_id is None else cls(request_id, lease_id, seconds)
 
@@ -49,11 +49,11 @@ class Hold:
         _check(ProcessingRequest.objects.extend(self.request_id, self.lease_id, self.seconds))
 
     def advance(self) -> None:
-        """Extend after a step that nobody has to repeat."""
+        """Extend after a step that is done for good; attempts are counted from here again."""
         _check(ProcessingRequest.objects.advance(self.request_id, self.lease_id, self.seconds))
 
     def extending(self, items: Iterable[Item]) -> Iterator[Item]:
-        """``items`` as they are; the request is held on while they are used up."""
+        """Yield ``items`` unchanged, extending the lease while they are consumed."""
         extend_after = time.monotonic() + self.seconds / 3
         for item in items:
             if time.monotonic() > extend_after:
@@ -62,7 +62,7 @@ class Hold:
             yield item
 
     def postpone(self, seconds: float = RETRY_SECONDS) -> None:
-        """End an attempt that does not count; the next one comes in ``seconds``."""
+        """End the attempt without counting it; the next one comes in ``seconds``."""
         ProcessingRequest.objects.postpone(self.request_id, self.lease_id, seconds)
 
     def release(self) -> None:
@@ -70,7 +70,8 @@ class Hold:
 
     @contextmanager
     def waiting_out_outages(self) -> Iterator[None]:
-        """Storage or database away within the block: postpone. The hold lost: end quietly."""
+        """Postpone the task if the storage or the database goes down within the block, and end
+        quietly if the lease is lost."""
         try:
             yield
         except HoldLostError:

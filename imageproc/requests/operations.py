@@ -1,7 +1,7 @@
-"""What people do to requests that exist: retry, cancel, remove, reprioritise, pause.
+"""What people can do to existing requests: retry, cancel, remove, reprioritise, pause.
 
-One call for every door (API, pages, admin, command line). Ids come in; whether the caller may is
-the door's to judge. False or 0: the state did not allow it, and nothing was changed.
+The API, the pages, the admin and the command line all call these functions, and check permissions
+before. A return value of False or 0 means that the state did not allow it and nothing changed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from imageproc.workers import queue
 
 log = logging.getLogger(__name__)
 NIL = UUID(int=0)
-# Images of one transaction.
+# Images per transaction.
 BATCH = 2000
-# Completion waits while a retry is under way, so that it does not end between two batches.
+# A retry holds the request, so that completion does not end it between two batches.
 HOLD_SECONDS = 10
 
 
@@ -41,9 +41,9 @@ def retry(
     code: str | None = None,
     host: str | None = None,
 ) -> int:
-    """Put failed images back to work: all of them, or only those that the filters leave.
+    """Put failed images back to PENDING: all of them, or those that match the filters.
 
-    Images put back. One that fails again meanwhile is not put back twice.
+    Returns how many. An image that fails again meanwhile is not put back twice.
     """
     failed = ProductImage.objects.filter(request_id=request_id, status=ImageStatus.FAILED)
     if image_ids is not None:
@@ -56,7 +56,7 @@ def retry(
 
 
 def rerun(image_id: UUID) -> bool:
-    """Process one failed or completed image again, from the download on."""
+    """Process one failed or completed image again, starting with the download."""
     with transaction.atomic():
         final = ProductImage.objects.filter(
             id=image_id, status__in=[ImageStatus.FAILED, ImageStatus.COMPLETED]
@@ -69,7 +69,8 @@ def rerun(image_id: UUID) -> bool:
 
 
 def cancel(request_id: UUID) -> bool:
-    """Stop an open request: nothing of it is claimed any more, what is in hand is not recorded."""
+    """Stop an open request: no more of its images are claimed, and those in hand are not
+    recorded."""
     with transaction.atomic():
         cancelled = ProcessingRequest.objects.kept().cancel(request_id)
         if cancelled:
@@ -79,9 +80,9 @@ def cancel(request_id: UUID) -> bool:
 
 
 def remove(request_id: UUID) -> bool:
-    """Take a request away: invisible at once; a control task deletes its objects and rows.
+    """Remove a request. It is invisible at once; a control task deletes its objects and rows.
 
-    An open request is stopped first, without a webhook.
+    An open request is cancelled too, without a webhook.
     """
     with transaction.atomic():
         removed = ProcessingRequest.objects.remove(request_id)
@@ -108,7 +109,7 @@ def resume(name: str) -> None:
 
 
 def redeliver(delivery_id: UUID) -> bool:
-    """Send a webhook again at once, under the same id. False while it is being sent."""
+    """Send a webhook again at once, with the same id. False while it is being sent."""
     with transaction.atomic():
         again = WebhookDelivery.objects.redeliver(delivery_id)
         if again:
@@ -117,7 +118,7 @@ def redeliver(delivery_id: UUID) -> bool:
 
 
 def _put_back_all(request_id: UUID, failed: ImageQuerySet) -> int:
-    """Batch by batch in the order of the ids, so that the walk ends whatever fails meanwhile."""
+    """In batches by ascending id, so that the loop ends even if images keep failing meanwhile."""
     requests = ProcessingRequest.objects
     lease_id = requests.hold(request_id, HOLD_SECONDS)
     total, after = 0, NIL
@@ -141,7 +142,7 @@ def _put_back_batch(request_id: UUID, failed: ImageQuerySet) -> list[ProductImag
 
 
 def _put_back(request_id: UUID, images: Sequence[ProductImage]) -> bool:
-    """Inside a transaction that holds the images' locks (images before requests)."""
+    """Call inside a transaction that has locked the images (images before requests)."""
     failed = [image for image in images if image.status == ImageStatus.FAILED]
     completed = [image for image in images if image.status == ImageStatus.COMPLETED]
     reopened = ProcessingRequest.objects.reopen(
@@ -160,15 +161,17 @@ def _put_back(request_id: UUID, images: Sequence[ProductImage]) -> bool:
 
 
 def prepare_storage() -> bool:
-    """Make the bucket or folder where it is missing and nothing was stored yet; whether it was
-    made. Raises StoreError."""
+    """Create the bucket or folder if it is missing and nothing was stored before. Returns whether
+    it was created. Raises StoreError."""
     return store.prepare(create=not ProcessingRequest.objects.exists())
 
 
 def prepare_folder() -> None:
-    """At the start of a process, where objects are files: the folder needs no command to be made.
-    What is wrong with it is reported by whatever needs it. The process may still fork, so no
-    connection to the database is left open."""
+    """Create the storage folder at the start of a process, if objects are stored as files.
+
+    Errors are only logged: whatever needs the folder will report them. The connection to the
+    database is closed, because the process may still fork.
+    """
     if not store.is_folder():
         return
     try:

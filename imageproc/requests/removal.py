@@ -1,8 +1,8 @@
-"""The end of a removed request: first what anyone could see, last the row that says so.
+"""Deletes the objects and rows of removed requests, the request's own row last.
 
-Every step can be repeated, so a killed worker's successor begins again and loses nothing. The
-request's own row outlives the rest by models.request.REMAINS_SECONDS: a worker that had an image
-in hand may have stored it after the objects were deleted, and the second walk finds that too.
+Every step can be repeated, so after a kill another worker starts again and loses nothing. The
+request's own row stays for models.request.REMAINS_SECONDS: a worker that had an image in hand may
+store it after the objects were deleted, and the second pass deletes that too.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from imageproc.requests.hold import Hold
 
 log = logging.getLogger(__name__)
 HOLD_SECONDS = 30
-# Rows of one DELETE.
+# Rows per DELETE.
 BATCH = 2000
 
 
 def erase(request_id: UUID) -> bool:
-    """Delete the objects and rows of a removed request. Whether nothing at all is left."""
+    """Delete the objects and rows of a removed request. Returns whether nothing at all is left."""
     hold = Hold.begin(ProcessingRequest.objects.to_erase(), request_id, HOLD_SECONDS)
     if hold is None:
         return False
@@ -54,14 +54,14 @@ def _erase(hold: Hold) -> bool:
 
 
 def _give_up(hold: Hold) -> None:
-    """The row stays, with the attempts that keep the sweep from asking again."""
+    """Keep the row: its counted attempts stop the sweep from trying again."""
     log.error("removal given up", extra={"request_id": str(hold.request_id)})
     held = ProcessingRequest.objects.held(hold.request_id, hold.lease_id)
     held.update(error_message=REMOVAL_DIED.sentence, lease_id=None, lease_until=None)
 
 
 def _delete_rows(hold: Hold, request: ProcessingRequest) -> None:
-    """Images before their products; each batch a transaction of its own."""
+    """Delete images before their products, each batch in a transaction of its own."""
     request.deliveries.all().delete()
     _delete_batches(hold, ProductImage.objects.in_file_order(request.id), "id")
     products = Product.objects.filter(request=request).order_by("row_number")
@@ -71,7 +71,7 @@ def _delete_rows(hold: Hold, request: ProcessingRequest) -> None:
 
 
 def _delete_batches(hold: Hold, rows: QuerySet[Any], key: str) -> None:
-    """``rows`` are in the order of ``key``."""
+    """Delete ``rows``, which must be ordered by ``key``."""
     while keys := list(rows.values_list(key, flat=True)[:BATCH]):
         rows.filter(**{f"{key}__lte": keys[-1]}).delete()
         hold.advance()

@@ -1,4 +1,4 @@
-"""The uploaded file as it lies on the storage, read only if it is the one that was uploaded."""
+"""Opens the stored upload, after checking that it still is the file that was uploaded."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from imageproc.faults import INPUT_CHANGED, INPUT_LOST, Fault
 from imageproc.images import store
 from imageproc.models import ProcessingRequest
 
-# A file of up to so many bytes is read once, a longer one twice: to judge it, then to use it.
+# A longer file is read twice: once to check it, once to use it.
 IN_MEMORY = 8 * 1024 * 1024
 BLOCK = 1 << 20
 
 
 class InputLostError(FileNotFoundError):
-    """The file is gone, or another one lies in its place: no retry can help. ``fault``: which."""
+    """The file is gone or was changed, which no retry can help. ``fault`` says which."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.sentence)
@@ -24,13 +24,13 @@ class InputLostError(FileNotFoundError):
 
 
 def open_checked(request: ProcessingRequest) -> BinaryIO:
-    """The file at its start, once its size and SHA-256 were found to be those of the upload.
+    """The file, positioned at its start, if its size and SHA-256 are those of the upload.
 
-    Raises InputLostError, or store.StoreError while the storage is away. Before the first row is
-    used, because rows of another file must not become images, or lines of an output.
+    All of it is checked before the first row is used, because rows of another file must become
+    neither images nor output. Raises InputLostError, or store.StoreError while the storage is down.
     """
     try:
-        stream, size, sha256 = _judged(request.input_csv)
+        stream, size, sha256 = _measure(request.input_csv)
     except FileNotFoundError as error:
         raise InputLostError(INPUT_LOST) from error
     expected = (request.input_size, request.input_sha256)
@@ -40,8 +40,8 @@ def open_checked(request: ProcessingRequest) -> BinaryIO:
     return stream
 
 
-def _judged(key: str) -> tuple[BinaryIO, int, str]:
-    """The object at its start, with its bytes and its SHA-256 in hex."""
+def _measure(key: str) -> tuple[BinaryIO, int, str]:
+    """The object, positioned at its start, its size in bytes and its SHA-256 in hex."""
     with store.open_read(key) as stream:
         head = stream.read(IN_MEMORY)
         size, digest = len(head), hashlib.sha256(head)

@@ -1,7 +1,7 @@
-"""Webhooks by Standard Webhooks 1.0 (https://www.standardwebhooks.com): recorded, signed, sent.
+"""Webhooks by Standard Webhooks 1.0 (https://www.standardwebhooks.com).
 
-The delivery's row is written by the transaction that ends the request; an attempt is recorded
-before it is made; a receiver that is down is tried again for three days.
+The transaction that ends a request writes the delivery's row. Each attempt is recorded before it is
+made. A receiver that is down is tried again for three days.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ GONE = 410
 
 
 def announce(request_id: UUID) -> None:
-    """Write down that the owner's receiver is to hear of a request that just ended; call it inside
-    the transaction that ends the request."""
+    """Create the delivery for a request that has just ended, if its owner wants a webhook. Call
+    this inside the transaction that ends the request."""
     request = ProcessingRequest.objects.get(id=request_id)
     if not request.webhook_url:
         return
@@ -57,7 +57,7 @@ def announce(request_id: UUID) -> None:
 
 
 def deliver(delivery_id: UUID) -> bool:
-    """Make one attempt if one is due. Whether the receiver accepted it."""
+    """Make one attempt if one is due. Returns whether the receiver accepted it."""
     lease_id = uuid4()
     with transaction.atomic():
         if not WebhookDelivery.objects.lease(delivery_id, lease_id, _lease_seconds()):
@@ -78,8 +78,8 @@ def deliver(delivery_id: UUID) -> bool:
 
 
 def _give_up(delivery: WebhookDelivery, lease_id: UUID) -> bool:
-    """More attempts than the schedule has: the last ones killed their worker before they could say
-    what came of them."""
+    """Fail a delivery that has had more attempts than the schedule: the last ones killed their
+    worker before their outcome was recorded."""
     log.error("webhook given up", extra={"delivery": str(delivery.id)})
     reason = {"error_code": DELIVERY_DIED.code, "error_message": DELIVERY_DIED.sentence}
     delivery.log.filter(milliseconds=None).update(**reason)
@@ -96,7 +96,7 @@ def _schedule() -> Sequence[float]:
 
 
 def _lease_seconds() -> int:
-    """Longer than an attempt can last; a killed sender's successor waits for it to run out."""
+    """Longer than an attempt can last. After a kill, the next sender waits until the lease ends."""
     return round(_timeout()) + 10
 
 
@@ -106,7 +106,7 @@ def _settle(
     attempt: WebhookAttempt,
     answer: outbound.Answer | Fault,
 ) -> bool:
-    """Record the outcome of an attempt and what follows from it, in one transaction."""
+    """Record the outcome of an attempt and the delivery's new state, in one transaction."""
     with transaction.atomic():
         _note(attempt, answer)
         if isinstance(answer, outbound.Answer) and 200 <= answer.status < 300:
@@ -121,7 +121,8 @@ def _settle(
 
 
 def _wait(attempts: int, retry_after: float | None) -> float:
-    """Seconds to the next attempt: the schedule with up to 10 % of jitter, or Retry-After."""
+    """Seconds to the next attempt: the schedule's plus up to 10 % of jitter, or Retry-After if that
+    is longer."""
     jitter = random.uniform(1.0, 1.1)  # noqa: S311
     return max(_schedule()[attempts - 1] * jitter, retry_after or 0.0)
 
@@ -140,8 +141,9 @@ def _note(attempt: WebhookAttempt, answer: outbound.Answer | Fault) -> None:
 
 
 def _headers(delivery: WebhookDelivery) -> dict[str, str]:
-    """Signed with every usable secret, the newest first (Standard Webhooks, "signature"). The
-    timestamp is this attempt's: receivers refuse one that is more than five minutes old."""
+    """The headers of one attempt, signed with every usable secret, the newest first (Standard
+    Webhooks, "signature"). The timestamp is that of this attempt, because receivers refuse one that
+    is more than five minutes old."""
     now = datetime.fromtimestamp(int(time.time()), UTC)
     owner_id = delivery.request.owner_id
     WebhookSecret.objects.current(owner_id)
@@ -159,7 +161,8 @@ def _headers(delivery: WebhookDelivery) -> dict[str, str]:
 
 
 def _body(event: str, request: ProcessingRequest) -> str:
-    """The message; without products where there are many images or the text grows too long."""
+    """The message as JSON. Products are left out if there are more than PRODUCTS_UP_TO images or
+    the text would be longer than MAX_BODY_BYTES."""
     links = report.links_of(request)
     data: dict[str, Any] = {
         "requestId": str(request.id),

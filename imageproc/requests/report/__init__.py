@@ -1,4 +1,4 @@
-"""A request, told: status, pages of products, the output CSV. Reads only."""
+"""What people and programs read about requests: status, products, output CSV. Changes nothing."""
 
 from imageproc.images.store import StoreError
 from imageproc.requests.report.failures import FailureGroup, failed_images, failure_groups

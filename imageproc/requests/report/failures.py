@@ -1,4 +1,4 @@
-"""What failed, by reason and host, and the images behind a count."""
+"""Failures grouped by reason and host, and the images of one reason."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from uuid import UUID
 from imageproc.faults import Fault, by_code
 from imageproc.models import FailureTally, ImageStatus, ProductImage
 
-# Hosts named of one reason; tallies looked at.
+# Hosts listed for each reason; tallies read.
 MAX_HOSTS = 8
 MAX_TALLIES = 2000
 
 
 @dataclass(slots=True)
 class FailureGroup:
-    """Images that failed alike; ``hosts``: (host, images), the worst first, at most MAX_HOSTS."""
+    """Images that failed for the same reason. ``hosts`` are (host, images), most images first."""
 
     fault: Fault
     code: str

@@ -1,7 +1,7 @@
-"""What an operator asks of the whole service: queue, workers, rates, failures, storage.
+"""Figures of the whole service for operators: queue, workers, rates, failures, storage.
 
-Every query reads counters, tallies or the head of a partial index; none walks over images, so
-each costs the same at ten images and at ten million.
+Every query reads counters, tallies or the start of a partial index, never all images, so it costs
+the same at ten images and at ten million.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from imageproc.models import (
     WebhookDelivery,
 )
 
-# Requests whose tallies are read for the failures by host: the newest ones.
+# Failures by host are those of so many newest requests.
 RECENT_REQUESTS = 200
 TOP = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Images that ended within a span. ``per_second`` counts failed ones too."""
+    """Images that ended within a period. ``per_second`` counts failed ones too."""
 
     completed: int
     failed: int
@@ -99,13 +99,14 @@ def workers() -> dict[str, int]:
 
 
 def paused() -> dict[str, bool]:
-    """What an operator has paused."""
+    """Whether uploads and workers are paused, by the switch's name."""
     on = set(Switch.objects.filter(paused=True).values_list("name", flat=True))
     return {name: name in on for name in (Switch.INTAKE, Switch.WORKERS)}
 
 
 def deliveries() -> dict[str, int]:
-    """Webhooks that are owed, and those given up in the last day."""
+    """Webhooks that are waiting ("owed"), those of them that were tried before, and those that
+    failed for good in the last day."""
     owed = WebhookDelivery.objects.filter(
         status__in=[DeliveryStatus.PENDING, DeliveryStatus.SENDING]
     )
@@ -120,7 +121,7 @@ def deliveries() -> dict[str, int]:
 
 
 def rate(**span: float) -> Rate:
-    """What ended in the last ``timedelta(**span)``."""
+    """Images that ended in the last ``timedelta(**span)``."""
     tallies = MinuteTally.objects.within(**span)
     ended = dict(tallies.values_list("code").annotate(total=Sum("images")))
     completed = ended.pop("", 0)
@@ -129,7 +130,7 @@ def rate(**span: float) -> Rate:
 
 
 def reasons(**span: float) -> list[tuple[str, int]]:
-    """(code, images) that failed in the span, the most frequent first."""
+    """(code, failed images) in the last ``timedelta(**span)``, the most frequent first."""
     failed = MinuteTally.objects.within(**span).exclude(code="")
     counts = failed.values_list("code").annotate(total=Sum("images")).order_by("-total", "code")
     return list(counts[:TOP])

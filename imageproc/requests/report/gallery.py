@@ -1,4 +1,4 @@
-"""The pictures that are done, a page at a time in file order."""
+"""Pages of completed images in file order, and stored originals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imageproc.images import store
 from imageproc.models import ImageStatus, ProductImage
 
 GALLERY_SIZE = 24
-# What every browser draws; other originals (TIFF, HEIC) can only be linked to.
+# Formats that every browser shows; other originals (TIFF, HEIC) are only linked to.
 DRAWN = frozenset({"jpeg", "jpg", "png", "webp", "gif", "avif", "bmp"})
 
 
@@ -30,7 +30,7 @@ def gallery_page(
     before: UUID | None = None,
     limit: int = GALLERY_SIZE,
 ) -> GalleryPage:
-    """The completed images behind ``after``, or those ahead of ``before``. One query."""
+    """The completed images after ``after``, or those before ``before``. One query."""
     done = ProductImage.objects.in_file_order(request_id).filter(status=ImageStatus.COMPLETED)
     done = done.select_related("product")
     if before is not None:
@@ -51,8 +51,8 @@ def _last(page: list[ProductImage], there_is: bool) -> UUID | None:
 
 
 def original_type(image: ProductImage) -> str | None:
-    """The MIME type of a stored original that browsers draw; None for others, or where it was
-    not stored."""
+    """The MIME type of a stored original, or None if browsers cannot show it or it was not
+    stored."""
     suffix = image.original_key.rpartition(".")[2].lower()
     return f"image/{suffix.replace('jpg', 'jpeg')}" if suffix in DRAWN else None
 

@@ -1,4 +1,4 @@
-"""Absolute addresses of what belongs to a request."""
+"""The URLs of a request's files and images."""
 
 from collections.abc import Callable
 from typing import Protocol, TypedDict
@@ -7,12 +7,12 @@ from uuid import UUID
 from imageproc.images import store
 from imageproc.models import ImageStatus, ProcessingRequest
 
-# (image id, storage key) → where the image is.
+# (image id, storage key) → URL.
 Address = Callable[[UUID, str], str]
 
 
 class Processed(Protocol):
-    """What of an image decides its address: its row, or the columns read for it."""
+    """The fields of an image that its URL depends on."""
 
     @property
     def id(self) -> UUID: ...
@@ -23,7 +23,7 @@ class Processed(Protocol):
 
 
 class Links(TypedDict):
-    """The addresses of a request's parts."""
+    """The URLs of a request's parts."""
 
     status: str
     outputCsv: str
@@ -42,16 +42,16 @@ def links_of(request: ProcessingRequest) -> Links:
 
 
 def image_url(base_url: str, image_id: UUID, key: str) -> str:
-    """Where anyone can see a processed image: the CDN where there is one, else this service.
+    """The public URL of a processed image: on the CDN if there is one, else on this service.
 
-    The name at the end holds the content's digest, so that what is under an address never changes,
-    and its ending is what shop systems know a picture by.
+    It ends with a name that holds digits of the content's digest, so that the content of a URL
+    never changes, and with a file extension, by which shop systems recognise pictures.
     """
     return image_addresses(base_url)(image_id, key)
 
 
 def image_addresses(base_url: str) -> Address:
-    """``image_url`` for many: what is the same for all of them is found out once."""
+    """A faster ``image_url`` for many images of one request."""
     stem = f"{base_url}/api/images"
     if store.public_url("any") is None:
         return lambda image_id, key: f"{stem}/{image_id}/{name_of(key)}"
@@ -59,14 +59,15 @@ def image_addresses(base_url: str) -> Address:
 
 
 def output_url(image: Processed, address: Address) -> str | None:
-    """Only of a completed image: one that is being processed again has no result to vouch for."""
+    """The URL of a completed image, else None: an image that is being processed again has no
+    result."""
     if image.status != ImageStatus.COMPLETED:
         return None
     return address(image.id, image.output_key)
 
 
 def original_url(base_url: str, image_id: UUID, key: str) -> str | None:
-    """The stored input of an image, for its owner only; None where it was not kept."""
+    """The URL of a stored original, for its owner only; None if it was not stored."""
     return f"{base_url}/api/images/{image_id}/original" if key else None
 
 

@@ -15,7 +15,7 @@ MAX_PAGE_SIZE = 500
 
 
 class ListedImage(NamedTuple):
-    """The columns of an image that a page tells: half of the time of its model instances."""
+    """The columns of an image that a page shows, in half of the time that model instances take."""
 
     id: UUID
     status: str
@@ -49,7 +49,7 @@ class ProductPage:
 
 
 def product_page(request_id: UUID, *, after: int = 0, limit: int = PAGE_SIZE) -> ProductPage:
-    """Up to ``limit`` products behind row number ``after``, each with its images. One query."""
+    """Up to ``limit`` products after row number ``after``, each with its images. One query."""
     last = after + max(1, min(limit, MAX_PAGE_SIZE))
     # A range of row numbers, not a LIMIT, because a product has any number of images. One row more
     # than the page tells whether there is another page: row numbers have no gaps.

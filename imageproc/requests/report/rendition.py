@@ -1,6 +1,6 @@
-"""A processed image's bytes, through the shared cache where they are few.
+"""Reads processed images, small ones through the shared cache.
 
-The cache is an accelerator: where it is away, or forgets, the storage answers.
+The service works without the cache: if it is down or has no entry, the storage is read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from imageproc.images import store
 from imageproc.models import ProductImage
 
 log = logging.getLogger(__name__)
-# Larger ones would push too many small ones out.
+# Larger images would evict too many small ones.
 CACHED_UP_TO = 1_000_000
 
 
@@ -45,7 +45,7 @@ def _recall(key: str) -> bytes | None:
 
 
 def _keep(key: str, data: bytes) -> None:
-    """Under the storage key, which changes with the content: nothing in the cache grows old."""
+    """Cache under the storage key, which changes with the content, so no entry is ever stale."""
     try:
         caches["images"].set(key, data, settings.IMAGE_CACHE_SECONDS)
     except Exception:

@@ -1,4 +1,4 @@
-"""A request's results as files of a folder: the output CSV and the images it names."""
+"""Saves a request's results to a folder: the output CSV and the images it names."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ IMAGES = "images"
 
 
 def save(request: ProcessingRequest, folder: Path) -> Iterator[int]:
-    """Copy what is missing into ``folder``/images, then write ``folder``/output.csv, whose
-    addresses are relative to it. Yields the images of each page.
+    """Copy missing images into ``folder``/images, then write ``folder``/output.csv with relative
+    paths. Yields the number of images of each page.
 
-    A file appears under its name only when it is whole, so a second run copies only what the
-    first did not. Raises store.StoreError or FileNotFoundError.
+    A file gets its name only when it is whole, so a second run copies only what the first did not.
+    Raises store.StoreError or FileNotFoundError.
     """
     (folder / IMAGES).mkdir(parents=True, exist_ok=True)
     images = ProductImage.objects.in_file_order(request.id)
@@ -47,7 +47,7 @@ def _copy(image: ProductImage, target: Path) -> None:
 
 @contextmanager
 def _whole(target: Path) -> Iterator[BinaryIO]:
-    """A file that takes its name when the block has ended well."""
+    """Opens a file that gets its name only if the block ends without an error."""
     partial = target.with_name(f".{target.name}.partial")
     with partial.open("wb") as file:
         yield file

@@ -1,4 +1,4 @@
-"""Where a request stands, in a fixed number of queries whatever its size."""
+"""The progress and failures of requests, in a fixed number of queries whatever their size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imageproc.models import (
 )
 from imageproc.requests.report.products import PAGE_SIZE
 
-# Reasons listed; a request has a few, a hostile one could have many hosts but not many reasons.
+# Reasons listed. A request has a few; there are some forty codes in all.
 MAX_REASONS = 50
 MAX_DELIVERIES = 10
 # Percent, as long as an image is left: 100 says that all are done.
@@ -27,7 +27,7 @@ ALMOST_ALL = 99.99
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Images that failed alike."""
+    """Images that failed for the same reason."""
 
     code: str
     message: str
@@ -37,7 +37,8 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """``percent`` of the images; ``images_per_second`` and ``eta_seconds`` None while unknown."""
+    """``percent`` of all images. ``images_per_second`` and ``eta_seconds`` are None while
+    unknown."""
 
     percent: float
     images_per_second: float | None
@@ -46,7 +47,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """A request, how far it is, and why images failed."""
+    """A request, its progress, and why images failed."""
 
     request: ProcessingRequest
     progress: float
@@ -64,7 +65,7 @@ class RequestPage:
 
 
 def progress_of(request: ProcessingRequest) -> Progress:
-    """From the counters of the row: no query."""
+    """Computed from the counters of the row, without a query."""
     rate = _rate(request)
     left = request.total_images - request.processed_images
     percent = round(100 * request.processed_images / max(1, request.total_images), 2)
@@ -76,7 +77,7 @@ def progress_of(request: ProcessingRequest) -> Progress:
 
 
 def status_of(request: ProcessingRequest) -> StatusReport:
-    """At most one query: the request is loaded already, its reasons come from the tallies."""
+    """At most one query: the reasons are read from the tallies."""
     progress = progress_of(request)
     return StatusReport(
         request=request,
@@ -95,8 +96,8 @@ def request_page(
     name: str = "",
     limit: int = PAGE_SIZE,
 ) -> RequestPage:
-    """Up to ``limit`` requests of an owner that are older than ``before``, their file names with
-    ``name`` somewhere in them. One query."""
+    """Up to ``limit`` requests of an owner that are older than ``before`` and have ``name`` in
+    their file name. One query."""
     found = ProcessingRequest.objects.owned_by(owner_id).order_by("-id")
     if before is not None:
         found = found.filter(id__lt=before)
@@ -117,8 +118,8 @@ def deliveries_of(request: ProcessingRequest) -> list[WebhookDelivery]:
 
 
 def state_of(states: set[str]) -> str:
-    """PENDING, PROCESSING, COMPLETED, PARTIAL, FAILED or CANCELLED: a product's state, from the
-    states of its images."""
+    """A product's state from those of its images: PENDING, PROCESSING, COMPLETED, PARTIAL, FAILED
+    or CANCELLED."""
     if len(states) == 1:
         return next(iter(states))
     if ImageStatus.PENDING in states or ImageStatus.PROCESSING in states:
