@@ -1,4 +1,4 @@
-"""How many cores this machine, or this container, has for us."""
+"""How many cores this machine or container offers."""
 
 import math
 import os
@@ -11,10 +11,10 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def cores() -> int:
-    """Those that this process may run on, or fewer where a quota allows no more, rounded up.
+    """The cores that this process may use, or fewer if a container's quota is lower (rounded up).
 
-    A container of two cores on a host of 64 would start 64 workers otherwise, without the memory
-    for them, and all of them paused for most of the time.
+    Otherwise a container of two cores on a host of 64 would start 64 workers, with too little
+    memory and most of them paused at any time.
     """
     allowed = len(os.sched_getaffinity(0))
     with suppress(OSError, ValueError):  # no container, or an older kind: "max" is no number either

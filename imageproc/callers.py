@@ -1,4 +1,4 @@
-"""Which address a call comes from, behind NUM_PROXIES proxies that the operator vouches for."""
+"""The address that a request comes from, behind NUM_PROXIES proxies that the operator trusts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from django.conf import settings
 
-# What one subscriber is given: counting single IPv6 addresses would count nothing (RFC 6177).
+# A subscriber gets at least a /64 (RFC 6177), so single IPv6 addresses are not worth counting.
 V6_PREFIX = 64
-# No peer at all: a call from inside the process.
+# A request without a peer, from inside the process.
 UNKNOWN = "unknown"
 
 
@@ -22,10 +22,10 @@ class Call(Protocol):
 
 
 def address_of(request: Call) -> str:
-    """The client's address as limits count it; an IPv6 client is its /64.
+    """The client's address by which limits count; of an IPv6 address only the /64.
 
     Each proxy appends the address that it saw to X-Forwarded-For, so only the last NUM_PROXIES
-    entries are true; whatever stands before them was written by the client itself.
+    entries can be trusted; the client itself may have written those before them.
     """
     address = _forwarded(request) or _peer(request)
     if isinstance(address, IPv6Address):
@@ -34,16 +34,16 @@ def address_of(request: Call) -> str:
 
 
 def known_address_of(request: Call) -> str | None:
-    """``address_of``, or None where there is none: for a database's column of addresses."""
+    """``address_of``, or None if it is unknown, as a database column for addresses needs it."""
     address = address_of(request)
     return None if address == UNKNOWN else address
 
 
 def may_be_anonymous(request: Call) -> bool:
-    """API_ANONYMOUS, and the call comes from this very machine, through no proxy.
+    """Whether API_ANONYMOUS is on and the request comes from this very machine, through no proxy.
 
-    The bind address is judged at the start (imageproc.checks, `up`); a web server that was started
-    in another way is caught here.
+    `manage.py up` checks the bind address at its start; this protects web servers that were started
+    in another way.
     """
     if not settings.API_ANONYMOUS:
         return False
@@ -63,7 +63,7 @@ def _peer(request: Call) -> IPv4Address | IPv6Address | None:
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, also as some proxies write it: ``[2001:db8::1]:443``, ``192.0.2.1:443``."""
+    """Parse an address, with or without a port: ``[2001:db8::1]:443``, ``192.0.2.1:443``."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -1,7 +1,7 @@
 """Refuses to start with settings that are unsafe or cannot work.
 
-Django runs these before every management command (`up`, `worker` …); config/wsgi.py runs them for
-web servers that were started in another way. What an error says is what the operator must change.
+Django runs these checks before every management command (`up`, `worker` …); config/wsgi.py runs
+them for web servers that were started in another way. Each error says what to change.
 """
 
 from __future__ import annotations
@@ -97,10 +97,10 @@ def _https() -> Iterator[CheckMessage]:
 def _storage() -> Iterator[CheckMessage]:
     parts = ("S3_ENDPOINT_URL", "S3_CUSTOM_DOMAIN")
     options = settings.STORAGES["default"].get("OPTIONS", {})
-    given = [name for name in parts if getattr(settings, name, None)]
-    if given and not settings.S3_BUCKET:
+    named = [name for name in parts if getattr(settings, name, None)]
+    if named and not settings.S3_BUCKET:
         yield Error(
-            f"{given[0]} is set but S3_BUCKET is not: everything would be stored in files here.",
+            f"{named[0]} is set but S3_BUCKET is not: everything would be stored in files here.",
             hint="Set S3_BUCKET.",
             id="imageproc.E006",
         )
@@ -144,8 +144,9 @@ def _outbound() -> Iterator[CheckMessage]:
 
 
 def _metadata(text: str, alone: bool) -> Iterator[CheckMessage]:
-    """A wider network does not open the address (imageproc.images.fetch); by itself it does,
-    and then any upload can read the machine's credentials."""
+    """Judge a network that contains a cloud's metadata address. A wide network does not open that
+    address (imageproc.images.fetch); naming it alone does, and then any upload can read the
+    machine's credentials."""
     if alone and not settings.DEBUG:
         yield Error(
             f"OUTBOUND_ALLOW_CIDRS opens {text}, the address where clouds give out credentials.",

@@ -1,8 +1,8 @@
-"""What can go wrong with an image, as values.
+"""Everything that can go wrong with an image or a request, as values.
 
-A fault is a stable code, a sentence for the person who owns the catalogue, a remedy where there is
-one, and the retry decision. The rooms of the pipeline *return* faults; nothing is retried or given
-up anywhere but by reading ``permanent``.
+A fault is a stable code, a sentence for the person who owns the catalogue, a remedy if there is
+one, and the retry decision. Fetch, codec and storage *return* faults; whether to retry is decided
+only by ``permanent``.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class HostSign(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why an image was not done.
+    """Why an image or a request failed.
 
     ``code``: stable, snake_case, safe as a metric label. ``message``: one plain sentence.
     ``remedy``: what the reader can do, or "". ``permanent``: no retry can help.
-    ``retry_after``: seconds the other side asked us to wait, or None. ``detail``: for operators
-    and logs; never a secret, never a URL's query. ``sign``: what it may say about the host.
+    ``retry_after``: seconds that the host asked us to wait, or None. ``detail``: for operators
+    and logs; never a secret or a URL's query. ``sign``: what it may say about the host.
     """
 
     code: str
@@ -40,12 +40,12 @@ class Fault:
     sign: HostSign | None = None
 
     def because(self, detail: str, *, retry_after: float | None = None) -> Fault:
-        """The same fault with what was seen this time."""
+        """The same fault with the details of this case."""
         return replace(self, detail=detail[:500], retry_after=retry_after)
 
     @property
     def sentence(self) -> str:
-        """Message and remedy, as one line of text."""
+        """Message and remedy as one line of text."""
         return f"{self.message} {self.remedy}".strip()
 
 
@@ -57,7 +57,7 @@ def _transient(code: str, message: str, remedy: str = "", sign: HostSign | None 
     return Fault(code, message, remedy, permanent=False, sign=sign)
 
 
-# The address, judged before anything is dialled.
+# The address, judged before connecting.
 URL_INVALID = _permanent(
     "url_invalid", "This is not a web address we can read.", "Use a full http:// or https:// link."
 )
@@ -205,7 +205,7 @@ REMOVAL_DIED = _permanent(
 DELIVERY_DIED = _permanent(
     "delivery_died",
     "Sending this webhook stopped the worker again and again.",
-    "Send it again once the cause is mended.",
+    "Send it again once the cause is fixed.",
 )
 INTERNAL = _transient("internal", "Something went wrong on our side.")
 
@@ -215,5 +215,5 @@ CATALOGUE: dict[str, Fault] = {
 
 
 def by_code(code: str) -> Fault:
-    """The fault of a stored ``code``; a code of an older version reads as INTERNAL."""
+    """The fault with this stored ``code``; INTERNAL for a code that no longer exists."""
     return CATALOGUE.get(code, INTERNAL)

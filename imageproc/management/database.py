@@ -1,4 +1,4 @@
-"""The database as commands find it: there, or not."""
+"""Migrations for commands."""
 
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -6,7 +6,8 @@ from django.db import OperationalError
 
 
 def migrate(verbosity: int = 0) -> None:
-    """Bring the tables up to date; a database that is away is said in one sentence."""
+    """Bring the tables up to date. Raises CommandError with one sentence if the database is
+    down."""
     try:
         call_command("migrate", interactive=False, verbosity=verbosity)
     except OperationalError as error:

@@ -1,4 +1,4 @@
-"""Keys to the API: shown once, kept as a hash."""
+"""API keys: shown once, stored as a hash."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         scopes: tuple[str, ...] = SCOPES,
         expires_at: datetime | None = None,
     ) -> tuple[ApiKey, str]:
-        """A new key and its secret, which is not kept and cannot be shown again."""
+        """Create a key. Returns it with its secret, which is not stored and cannot be shown
+        again."""
         secret = "ip_" + secrets.token_urlsafe(32)
         key = self.create(
             owner_id=owner_id,
@@ -40,7 +41,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return key, secret
 
     def find(self, secret: str) -> ApiKey | None:
-        """The usable key of this secret. A look-up by hash: no comparison leaks through time."""
+        """The usable key with this secret. A look-up by hash leaks nothing through its timing."""
         of_secret = self.usable().filter(digest=digest_of(secret))
         return of_secret.select_related("owner").order_by().first()
 
@@ -49,7 +50,8 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 
 
 class ApiKey(models.Model):
-    """32 random bytes; SHA-256 suffices for a secret with 256 bits (no dictionary reaches it)."""
+    """The secret is 32 random bytes, too many to guess, so plain SHA-256 is enough for the
+    digest."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_keys")
     name = models.CharField(max_length=100)

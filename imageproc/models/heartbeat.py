@@ -1,4 +1,4 @@
-"""Which clusters are alive."""
+"""Heartbeats of the clusters: which of them are alive."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models
 from django.db.models.functions import Now
 
-# A cluster beats three times in this long; without a beat, it counts as gone.
+# A cluster counts as dead after so many seconds without a beat; it beats three times as often.
 ALIVE_SECONDS = 30
 
 
@@ -17,7 +17,7 @@ class HeartbeatQuerySet(models.QuerySet["ClusterHeartbeat"]):
         return self.filter(beat_at__gt=Now() - timedelta(seconds=ALIVE_SECONDS))
 
     def beat(self, *, name: str, host: str, pid: int, workers: int, stopping: bool = False) -> None:
-        """Only the cluster itself beats for itself, so nobody comes between the two statements."""
+        """Only the cluster itself writes its row, so the two statements need no lock."""
         who: dict[str, Any] = {"name": name, "host": host, "pid": pid}
         if not self.filter(**who).update(workers=workers, stopping=stopping, beat_at=Now()):
             self.create(**who, workers=workers, stopping=stopping)

@@ -29,7 +29,7 @@ MAX_LOSSES = 3
 
 
 class ImageQuerySet(models.QuerySet["ProductImage"]):
-    """What can be asked of images, and the changes of state that need no outcome."""
+    """Queries of images, and the changes of state that need no outcome."""
 
     def in_file_order(self, request_id: UUID) -> ImageQuerySet:
         """Images of one request, in the order of its file.
@@ -41,22 +41,23 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
         return of_request.order_by("request_id", "id")
 
     def due(self) -> ImageQuerySet:
-        """May be claimed now."""
+        """Images that may be claimed now."""
         return self.filter(status=ImageStatus.PENDING, next_attempt_at__lte=Now())
 
     def of_running_requests(self) -> ImageQuerySet:
         return self.filter(request__status=RequestStatus.PROCESSING)
 
     def suspects(self) -> ImageQuerySet:
-        """Their worker died over them: claimed alone, so that the next death harms no other."""
+        """Due images that are blamed for a worker's death. Each is claimed alone, so that another
+        death harms no other image."""
         return self.due().filter(lost_count__gt=0)
 
     def expired(self) -> ImageQuerySet:
-        """Claimed, and the lease ran out: the worker is dead, or as good as dead."""
+        """Images whose lease ran out, because their worker is dead or does not respond."""
         return self.filter(status=ImageStatus.PROCESSING, lease_until__lt=Now())
 
     def lease(self, ids: Collection[UUID], lease_id: UUID, seconds: int) -> int:
-        """PENDING → PROCESSING, the attempt counted before it is made. Rows taken."""
+        """PENDING → PROCESSING; counts the attempt before it is made. Returns the rows changed."""
         return self.filter(id__in=ids, status=ImageStatus.PENDING).update(
             status=ImageStatus.PROCESSING,
             lease_id=lease_id,
@@ -66,14 +67,15 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
         )
 
     def renew(self, lease_ids: Iterable[UUID], seconds: int) -> int:
-        """Keep these leases for ``seconds`` more. Rows renewed."""
+        """Extend these leases by ``seconds`` from now. Returns the rows changed."""
         with transaction.atomic():
             ids = self._leased(lease_ids).lock()
             return self.filter(id__in=ids).update(lease_until=Now() + timedelta(seconds=seconds))
 
     def hand_back(self, ids: Collection[UUID], lease_ids: Collection[UUID]) -> int:
-        """Claimed but not begun, or stopped on purpose: free at once, the attempt uncounted. Rows
-        handed back; the others return when their lease runs out."""
+        """PROCESSING → PENDING at once, for images that were not begun or were stopped on purpose;
+        the attempt is uncounted. Returns the rows changed; the others return when their lease
+        runs out."""
         with transaction.atomic():
             held = self._leased(lease_ids).filter(id__in=ids).lock()
             return self.filter(id__in=held).update(
@@ -85,25 +87,27 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
             )
 
     def note_in_codec(self, image_id: UUID, lease_id: UUID, in_codec: bool) -> bool:
-        """Write down that the image enters or leaves the codec. False: the lease is lost."""
+        """Record that the image enters or leaves the codec. False if the lease is lost."""
         return self._leased([lease_id]).filter(id=image_id).update(in_codec=in_codec) == 1
 
     def _leased(self, lease_ids: Iterable[UUID]) -> ImageQuerySet:
         return self.filter(status=ImageStatus.PROCESSING, lease_id__in=list(lease_ids))
 
     def lock(self) -> list[UUID]:
-        """Lock these rows in the order of their ids, but not those that another session has
-        locked: a worker that waited for one would lose its other leases meanwhile. The ids of the
-        locked ones. Inside a transaction."""
+        """Lock these rows in the order of their ids, inside a transaction, and return their ids.
+
+        Rows that another session has locked are skipped: while it waited for one, a worker would
+        lose its other leases.
+        """
         rows = self.order_by("id").select_for_update(skip_locked=True, no_key=True)
         return list(rows.values_list("id", flat=True))
 
     def open(self) -> ImageQuerySet:
-        """Not in a final state."""
+        """Images that are not in a final state."""
         return self.filter(status__in=[ImageStatus.PENDING, ImageStatus.PROCESSING])
 
     def cancel(self, ids: Collection[UUID]) -> int:
-        """PENDING or PROCESSING → CANCELLED; a worker that holds one writes nothing any more."""
+        """PENDING or PROCESSING → CANCELLED. A worker that holds one can no longer record it."""
         return (
             self.open()
             .filter(id__in=ids)
@@ -113,8 +117,8 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
         )
 
     def put_back(self, ids: Collection[UUID]) -> int:
-        """FAILED or COMPLETED → PENDING with all attempts ahead; the log of the old ones stays,
-        and so does the object, until another takes its place."""
+        """FAILED or COMPLETED → PENDING with a full set of attempts. The log of earlier attempts is
+        kept, and so is the object until another replaces it."""
         return self.filter(
             id__in=ids, status__in=[ImageStatus.FAILED, ImageStatus.COMPLETED]
         ).update(
@@ -131,8 +135,8 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
         )
 
     def return_lost(self, ids: Collection[UUID], *, blamed: bool) -> int:
-        """PROCESSING → PENDING: the worker is gone, the attempt stays counted. An image that is
-        ``blamed`` for it is a suspect from now on. The caller fails it the MAX_LOSSES-th time."""
+        """PROCESSING → PENDING after the worker was lost; the attempt stays counted. A ``blamed``
+        image is a suspect from now on. At the MAX_LOSSES-th loss the caller fails it instead."""
         return self.filter(id__in=ids, status=ImageStatus.PROCESSING).update(
             status=ImageStatus.PENDING,
             lease_id=None,
@@ -143,12 +147,12 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
 
 
 class ProductImage(models.Model):
-    """Defaults are the database's, so that the ingest copies only what a row has of its own."""
+    """Defaults are the database's, so that the ingest only copies the columns that differ."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     product = models.ForeignKey(Product, models.CASCADE, related_name="images", db_index=False)
-    # The product's, once more, to be read without a join. The product's own constraint holds for
-    # it too; checking every row twice took a quarter of the ingest.
+    # A copy of the product's, to be read without a join. No constraint of its own: the product has
+    # one, and checking every row twice took a quarter of the ingest.
     request = models.ForeignKey(
         ProcessingRequest,
         models.CASCADE,
@@ -156,31 +160,31 @@ class ProductImage(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    # The place in the product's cell, from 1.
+    # The position in the product's row, from 1.
     position = models.PositiveSmallIntegerField()
     input_url = models.TextField()
-    # The URL's host, lower case: what fairness and the reports group by.
+    # The URL's host in lower case, by which fairness and reports group.
     host = models.CharField(max_length=255)
 
     status = models.CharField(max_length=10, choices=ImageStatus, db_default=ImageStatus.PENDING)
-    # Claims, the present one included.
+    # Claims, including the current one.
     attempts = models.PositiveSmallIntegerField(db_default=0)
-    # How the earlier ones ended: the storage did not take the result; anything else that a retry
-    # may help. Each is limited by itself.
+    # Attempts that failed because the storage refused the result, and for any other retriable
+    # reason. Each has its own limit.
     store_failures = models.PositiveSmallIntegerField(db_default=0)
     fetch_failures = models.PositiveSmallIntegerField(db_default=0)
     # How often its host refused it while giving others; each used up no attempt.
     refusals = models.PositiveSmallIntegerField(db_default=0)
-    # Deaths of a worker that this image is to blame for.
+    # Deaths of a worker that this image is blamed for.
     lost_count = models.PositiveSmallIntegerField(db_default=0)
-    # Its worker may die of it now. Written only for an image that was in hand at a death before.
+    # The codec works on it now. Written only for an image whose worker died in an earlier attempt.
     in_codec = models.BooleanField(db_default=False)
     next_attempt_at = models.DateTimeField(db_default=Now())
     # The fence: only the holder of this lease may write the outcome.
     lease_id = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
 
-    # The last fault (imageproc.faults); both "" where none.
+    # The last fault (imageproc.faults); both "" if there was none.
     error_code = models.CharField(max_length=40, blank=True, db_default="")
     error_message = models.CharField(max_length=500, blank=True, db_default="")
     # [{"at": ISO 8601, "code": …, "detail": …, "ms": …}] of the attempts that failed.
@@ -194,7 +198,7 @@ class ProductImage(models.Model):
     output_size = models.PositiveIntegerField(null=True, blank=True)
     width = models.PositiveIntegerField(null=True, blank=True)
     height = models.PositiveIntegerField(null=True, blank=True)
-    # Of an original that is kept; "" where it is not.
+    # Of a stored original; "" if it was not stored.
     source_sha256 = models.CharField(max_length=64, blank=True, db_default="")
     output_sha256 = models.CharField(max_length=64, blank=True, db_default="")
     content_type = models.CharField(max_length=40, blank=True, db_default="")
@@ -258,7 +262,7 @@ class ProductImage(models.Model):
                 fields=("lease_until",),
                 condition=Q(status=ImageStatus.PROCESSING),
             ),
-            # The pictures that are done: a page of them is not searched among a million others.
+            # Pages of completed pictures.
             models.Index(
                 name="image_done",
                 fields=("request", "id"),
@@ -270,7 +274,7 @@ class ProductImage(models.Model):
                 fields=("lease_id",),
                 condition=Q(status=ImageStatus.PROCESSING),
             ),
-            # The cancelled of a request, for operators: nobody else asks for them.
+            # The cancelled images of a request, for operators only.
             models.Index(
                 name="image_cancelled",
                 fields=("request", "id"),
@@ -299,8 +303,8 @@ class ProductImage(models.Model):
 
 
 def attempts_without_end(image: Any) -> int:
-    """Attempts that did not fail, the present one included: the earlier of these ended with their
-    workers. ``image``: anything with the three counters."""
+    """Attempts without a recorded failure: the current one, and earlier ones that were lost with
+    their worker. ``image``: anything with the three counters."""
     return int(image.attempts - image.store_failures - image.fetch_failures)
 
 

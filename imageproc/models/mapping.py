@@ -1,4 +1,4 @@
-"""Which column is which in a header, as its owner chose it."""
+"""The roles of a header's columns, as its owner chose them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ColumnMapping(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="column_mappings", db_index=False
     )
-    # SHA-256 over the header's names as they are compared.
+    # SHA-256 over the normalised names of the header.
     header_digest = models.CharField(max_length=64)
     header = models.JSONField()
     # Names in the header; "" where no column has the role.

@@ -1,4 +1,4 @@
-"""What was finished in each minute: rates and charts without a look at the images."""
+"""Counters of the images finished in each minute, for rates and charts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MinuteQuerySet(models.QuerySet["MinuteTally"]):
         add_to_rows(MinuteTally, ("minute", "code"), ("images", "bytes_in", "bytes_out"), rows)
 
     def within(self, **span: float) -> MinuteQuerySet:
-        """The minutes of the last ``timedelta(**span)``, the one that runs included."""
+        """The minutes of the last ``timedelta(**span)``, including the current one."""
         return self.filter(minute__gt=Now() - timedelta(**span))
 
     def forget_old(self) -> int:
@@ -48,7 +48,7 @@ class MinuteQuerySet(models.QuerySet["MinuteTally"]):
 
 
 class MinuteTally(models.Model):
-    """Some thirty codes at the most, so at the most some thirty rows a minute."""
+    """One row for each code and minute: at most some forty rows a minute."""
 
     minute = models.DateTimeField()
     code = models.CharField(max_length=40, blank=True)

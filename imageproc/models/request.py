@@ -1,4 +1,4 @@
-"""One uploaded CSV and its way to the output CSV."""
+"""One uploaded file, from the upload to the output CSV."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RequestStatus(models.TextChoices):
     CANCELLED = "CANCELLED"
 
 
-# A control task that stopped its worker so often, without getting on, is not tried again.
+# A control task that killed its worker so often without progress is not tried again.
 MAX_TASK_ATTEMPTS = 5
 # Longer than a worker can have an image in hand.
 REMAINS_SECONDS = 600
@@ -38,24 +38,24 @@ class Priority(models.TextChoices):
 
 
 class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
-    """Every change of a request's state. Each is one conditional UPDATE; a False or 0 says that
-    the row was not in the state that the change needs, and that nothing was written."""
+    """Queries of requests, and all changes of their state. Each change is one conditional UPDATE;
+    False or 0 means that the row was not in the state required, and nothing was written."""
 
     def kept(self) -> RequestQuerySet:
-        """Not being removed."""
+        """Requests that were not removed."""
         return self.filter(removed_at=None)
 
     def owned_by(self, owner_id: int) -> RequestQuerySet:
-        """What its owner sees: a removed request is gone at once, its rows follow."""
+        """The requests that an owner sees. Removed ones disappear at once, their rows later."""
         return self.kept().filter(owner_id=owner_id)
 
     def open(self) -> RequestQuerySet:
-        """Still to be finished."""
+        """Requests that are not in a final state."""
         return self.filter(status__in=[RequestStatus.PENDING, RequestStatus.PROCESSING])
 
     def in_hand(self, owner_id: int) -> tuple[int, int]:
-        """(open requests, images of theirs that are not final) of an owner, removed ones too as
-        long as they are not stopped."""
+        """(open requests, their images that are not final) of an owner, including removed requests
+        that are still open."""
         done = F("completed_images") + F("failed_images") + F("cancelled_images")
         found = (
             self.open()
@@ -65,28 +65,29 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         return found["requests"], found["images"] or 0
 
     def settled(self) -> RequestQuerySet:
-        """PROCESSING with every image in a final state: ready for the output CSV."""
+        """Requests in PROCESSING whose images are all final: ready for the output CSV."""
         return self.filter(
             status=RequestStatus.PROCESSING,
             total_images=F("completed_images") + F("failed_images") + F("cancelled_images"),
         )
 
     def free(self) -> RequestQuerySet:
-        """No control task (ingest, completion, closing, erasing) holds the request now."""
+        """Requests that no control task (ingest, completion, closing, erasing) holds now."""
         return self.filter(Q(lease_until=None) | Q(lease_until__lt=Now()))
 
     def to_ingest(self) -> RequestQuerySet:
-        """Rows of the CSV are still missing."""
+        """Requests of which some rows are still missing."""
         return self.open().filter(ingested_at=None)
 
     def to_close(self) -> RequestQuerySet:
-        """Cancelled or failed while some of its images were still open."""
+        """Requests that ended while some of their images were still open."""
         done = F("completed_images") + F("failed_images") + F("cancelled_images")
         return self.kept().filter(status__in=FINAL, total_images__gt=done)
 
     def to_erase(self) -> RequestQuerySet:
-        """Removed, and not yet erased. The request's own row goes last, REMAINS_SECONDS later:
-        a worker that had an image in hand may have stored it after the objects were deleted."""
+        """Removed requests whose objects or rows remain. A request's own row goes last,
+        REMAINS_SECONDS later: a worker that had an image in hand may have stored it after the
+        objects were deleted."""
         due = Q(removed_at__lt=Now() - timedelta(seconds=REMAINS_SECONDS))
         return self.filter(
             due | Q(erased_at=None),
@@ -95,17 +96,17 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         )
 
     def begin(self, request_id: UUID, seconds: float) -> UUID | None:
-        """Take a request of this query set for one control task, the attempt counted before it is
-        made. The id of the lease; None where another task holds the request."""
+        """Lease a request of this query set to one control task, counting the attempt before it is
+        made. Returns the id of the lease, or None if another task holds the request."""
         return self._take(request_id, seconds, task_attempts=F("task_attempts") + 1)
 
     def hold(self, request_id: UUID, seconds: float) -> UUID | None:
-        """Keep control tasks away from a request for a while; counts no attempt."""
+        """Lease a request without counting an attempt, to keep control tasks away from it."""
         return self._take(request_id, seconds)
 
     def _take(self, request_id: UUID, seconds: float, **fields: Combinable) -> UUID | None:
-        """A row that another transaction has locked counts as held: a task that waited for it would
-        keep other requests from being served."""
+        """A row that another transaction has locked counts as held, because a task that waited for
+        it would keep other requests waiting too."""
         lease_id = uuid4()
         with transaction.atomic():
             free = self.free().filter(id=request_id)
@@ -116,42 +117,42 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         return lease_id if taken else None
 
     def lock(self, ids: Iterable[UUID]) -> set[UUID]:
-        """Lock rows in the order of their ids, but not those that another session has locked.
-        The ids of the locked ones. Inside a transaction."""
+        """Lock rows in the order of their ids, inside a transaction, and return their ids. Rows
+        that another session has locked are skipped."""
         rows = self.filter(id__in=list(ids)).order_by("id")
         locked = rows.select_for_update(skip_locked=True, no_key=True)
         return set(locked.values_list("id", flat=True))
 
     def extend(self, request_id: UUID, lease_id: UUID, seconds: float) -> bool:
-        """Hold on to the request. False where the lease ran out and another task has it now."""
+        """Extend the lease. False if it ran out and another task has the request now."""
         until = Now() + timedelta(seconds=seconds)
         return self.held(request_id, lease_id).update(lease_until=until) == 1
 
     def advance(self, request_id: UUID, lease_id: UUID, seconds: float) -> bool:
-        """Hold on to the request after a step that nobody has to repeat: a task that gets on is
-        not stuck, so its attempts are counted from here again."""
+        """Extend the lease after a step that is done for good. Attempts are counted from here
+        again, because the task makes progress."""
         until = Now() + timedelta(seconds=seconds)
         return self.held(request_id, lease_id).update(lease_until=until, task_attempts=1) == 1
 
     def postpone(self, request_id: UUID, lease_id: UUID, seconds: float) -> bool:
-        """Give up the lease after an attempt that could not go on for no fault of the request: it
-        does not count. The next one comes in ``seconds``."""
+        """Release the lease and uncount the attempt, which failed for no fault of the request. The
+        next attempt comes in ``seconds``."""
         held = self.held(request_id, lease_id).filter(task_attempts__gt=0)
         until = Now() + timedelta(seconds=seconds)
         attempts = F("task_attempts") - 1
         return held.update(lease_id=None, lease_until=until, task_attempts=attempts) == 1
 
     def release(self, request_id: UUID, lease_id: UUID) -> bool:
-        """Give up the lease when the task has come to its end."""
+        """Release the lease at the end of the task."""
         held = self.held(request_id, lease_id)
         return held.update(lease_id=None, lease_until=None, task_attempts=0) == 1
 
     def held(self, request_id: UUID, lease_id: UUID) -> RequestQuerySet:
-        """The fence: whose lease ran out changes nothing once another task has the request."""
+        """The fence: a task whose lease another has taken matches no row here."""
         return self.filter(id=request_id, lease_id=lease_id)
 
     def start(self, request_id: UUID) -> bool:
-        """PENDING → PROCESSING: its images may be claimed as they are written."""
+        """PENDING → PROCESSING, so that images may be claimed as they are written."""
         return (
             self.filter(id=request_id, status=RequestStatus.PENDING).update(
                 status=RequestStatus.PROCESSING, started_at=Now()
@@ -162,30 +163,30 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
     def advance_ingest(
         self, request_id: UUID, lease_id: UUID, *, old: int, new: int, seconds: float
     ) -> bool:
-        """Move the cursor of the ingest, and ``advance``. False where the lease was lost, another
-        moved the cursor, or the request ended."""
+        """Move the cursor of the ingest and ``advance``. False if the lease was lost, the cursor
+        has moved, or the request has ended."""
         held = self.held(request_id, lease_id)
         here = held.filter(status=RequestStatus.PROCESSING, ingested_products=old)
         until = Now() + timedelta(seconds=seconds)
         return here.update(ingested_products=new, lease_until=until, task_attempts=1) == 1
 
     def finish_ingest(self, request_id: UUID, lease_id: UUID) -> bool:
-        """Every row is written. False where some are missing."""
+        """Record that every row is written. False if some are missing."""
         held = self.held(request_id, lease_id)
         whole = held.filter(ingested_at=None, ingested_products=F("total_products"))
         ended = whole.update(ingested_at=Now(), lease_id=None, lease_until=None, task_attempts=0)
         return ended == 1
 
     def count_cancelled(self, request_id: UUID, message: str = "") -> bool:
-        """Every image that is neither done nor failed is cancelled, written or not. ``message``:
-        why some of them may not look it."""
+        """Count every image that is neither completed nor failed as cancelled, whether its row was
+        written or not. ``message`` explains rows that still look open."""
         cancelled = F("total_images") - F("completed_images") - F("failed_images")
         fields: dict[str, Any] = {"error_message": message} if message else {}
         closing = self.to_close().filter(id=request_id)
         return closing.update(cancelled_images=cancelled, **fields) == 1
 
     def settle(self, request_id: UUID, *, output_csv: str, reopened: int) -> bool:
-        """PROCESSING → COMPLETED, or FAILED when no image succeeded; only once, only settled.
+        """PROCESSING → COMPLETED, or FAILED if no image succeeded. Only a settled request changes.
 
         ``reopened`` as it was before the output CSV was written: images that were tried again
         meanwhile are not in it.
@@ -209,7 +210,7 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         )
 
     def fail(self, request_id: UUID, message: str) -> bool:
-        """End a request that cannot go on at all (its stored CSV is gone)."""
+        """End a request that cannot continue at all, such as one whose stored CSV is gone."""
         return (
             self.open()
             .filter(id=request_id)
@@ -218,7 +219,7 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         )
 
     def cancel(self, request_id: UUID) -> bool:
-        """PENDING or PROCESSING → CANCELLED; its images follow in batches."""
+        """PENDING or PROCESSING → CANCELLED. The images follow in batches."""
         return (
             self.open()
             .filter(id=request_id)
@@ -231,7 +232,7 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         )
 
     def reopenable(self) -> RequestQuerySet:
-        """Its images may be tried again: it was not cancelled, and every row was written."""
+        """Requests whose images may be retried: not cancelled, and every row was written."""
         ended = [RequestStatus.COMPLETED, RequestStatus.FAILED]
         whole = Q(status__in=ended, ingested_products=F("total_products"))
         return self.kept().filter(Q(status=RequestStatus.PROCESSING) | whole)
@@ -245,7 +246,8 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         bytes_in: int = 0,
         bytes_out: int = 0,
     ) -> bool:
-        """PROCESSING, COMPLETED or FAILED → PROCESSING, the counters less what is tried again."""
+        """PROCESSING, COMPLETED or FAILED → PROCESSING; subtracts the retried images from the
+        counters."""
         return (
             self.reopenable()
             .filter(id=request_id, failed_images__gte=failed, completed_images__gte=completed)
@@ -263,11 +265,12 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
         )
 
     def set_priority(self, request_id: UUID, priority: str) -> bool:
-        """For the images that are still to be claimed."""
+        """Set the priority for images that are not claimed yet. False if the request has ended."""
         return self.open().kept().filter(id=request_id).update(priority=priority) == 1
 
     def remove(self, request_id: UUID) -> bool:
-        """Invisible at once; its objects and rows follow. Its idempotency key is free again."""
+        """Make the request invisible and free its idempotency key. Objects and rows follow
+        later."""
         return (
             self.kept()
             .filter(id=request_id)
@@ -277,16 +280,16 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
 
 
 class ProcessingRequest(models.Model):
-    """Totals are counters, moved in the transaction that moves the rows they count."""
+    """Totals are counters, changed in the transaction that changes the rows they count."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="requests")
     file_name = models.CharField(max_length=255)
-    # Storage keys. The output's is "" until it was written whole.
+    # Storage keys. The output's is "" until the file is complete.
     input_csv = models.CharField(max_length=512)
     output_csv = models.CharField(max_length=512, blank=True)
-    # What was uploaded, in bytes and lower-case hex: a stored file that is not this one is a loss.
-    # None and "" on requests from before this was kept.
+    # Of the uploaded file, in bytes and lower-case hex, to check the stored file before it is read.
+    # None and "" on requests from older versions.
     input_size = models.PositiveBigIntegerField(null=True, blank=True)
     input_sha256 = models.CharField(max_length=64, blank=True, db_default="")
     # imageproc.sheet.SheetFormat as a dict: how to read the input again and write it back.
@@ -300,16 +303,16 @@ class ProcessingRequest(models.Model):
     # with or without the columns Status and Error.
     replace_urls = models.BooleanField(default=False, db_default=False)
     status_column = models.BooleanField(default=False, db_default=False)
-    # What the owner should know of how the file was read: sentences.
+    # Sentences that tell the owner how the file was read.
     notes = models.JSONField(default=list, db_default=[])
 
-    # Rows of the file that were accepted; those of them without an image; those that were not.
+    # Rows: accepted, accepted without an image, and not accepted.
     imageless_rows = models.PositiveIntegerField(default=0, db_default=0)
     bad_rows = models.PositiveIntegerField(default=0, db_default=0)
     total_products = models.PositiveIntegerField()
     total_images = models.PositiveIntegerField()
     ingested_products = models.PositiveIntegerField(default=0)
-    # Attempts at the control task that is due, since it last got on; the present one included.
+    # Attempts at the current control task since its last progress, including the current one.
     task_attempts = models.PositiveSmallIntegerField(default=0, db_column="ingest_attempts")
     completed_images = models.PositiveIntegerField(default=0)
     failed_images = models.PositiveIntegerField(default=0)
@@ -317,27 +320,27 @@ class ProcessingRequest(models.Model):
     bytes_in = models.PositiveBigIntegerField(default=0)
     bytes_out = models.PositiveBigIntegerField(default=0)
 
-    # Where the service was reached: the stem of output URLs.
+    # The address at which the service was reached; output URLs start with it.
     base_url = models.CharField(max_length=255)
     webhook_url = models.CharField(max_length=2048, blank=True)
     error_message = models.CharField(max_length=500, blank=True)
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
-    # SHA-256 of what came with the key: another body under the same key is refused.
+    # SHA-256 of the upload with this key; a different upload with the same key is refused.
     idempotency_digest = models.CharField(max_length=64, blank=True)
 
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
-    # A control task (ingest, completion, closing, erasing) holds the request until then; without
-    # a lease_id, none is begun before then.
+    # A control task (ingest, completion, closing, erasing) holds the request until lease_until.
+    # Without a lease_id, none starts before lease_until.
     lease_id = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     ingested_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     last_served_at = models.DateTimeField(null=True, blank=True)
-    # How often images were put back to work: what was written before the last time is out of date.
+    # How often images were put back to PENDING. An output CSV from before is out of date.
     reopened = models.PositiveIntegerField(default=0)
     removed_at = models.DateTimeField(null=True, blank=True)
-    # Objects and rows are deleted, but for what was still in hand then.
+    # When objects and rows were deleted, except for images in hand at that time.
     erased_at = models.DateTimeField(null=True, blank=True)
 
     objects = RequestQuerySet.as_manager()
@@ -383,7 +386,7 @@ class ProcessingRequest(models.Model):
             # The operators' list by state and by priority.
             models.Index(name="request_status_newest", fields=("status", "-id")),
             models.Index(name="request_priority_newest", fields=("priority", "-id")),
-            # What waits, over all requests: queue depth and age.
+            # Queue depth and age over all requests.
             models.Index(
                 name="request_open",
                 fields=("priority",),
@@ -411,7 +414,7 @@ class ProcessingRequest(models.Model):
 
     @property
     def processed_images(self) -> int:
-        """Images in a final state."""
+        """The number of images in a final state."""
         return self.completed_images + self.failed_images + self.cancelled_images
 
     @property

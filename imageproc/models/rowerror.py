@@ -1,4 +1,4 @@
-"""What is wrong with the rows that a request skipped."""
+"""The errors of the rows that a request skipped."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class RowErrorQuerySet(models.QuerySet["RowError"]):
 
 
 class RowError(models.Model):
-    """One thing to correct in a row that was not accepted. Written with the request, and never
-    changed: it decides which rows the ingest and the output leave out."""
+    """One error in a row that was not accepted. Created with the request and never changed: it
+    decides which rows the ingest and the output leave out."""
 
     request = models.ForeignKey(
         ProcessingRequest, models.CASCADE, related_name="row_errors", db_index=False

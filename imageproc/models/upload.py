@@ -1,4 +1,4 @@
-"""Uploads whose file is being stored."""
+"""Uploads whose file is being stored, so that files of broken uploads can be found."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from django.db.models.functions import Now
 
 # Far longer than storing a file and creating its request can take.
 ABANDONED_AFTER = timedelta(hours=1)
-# Between two tries to delete the file while the storage is away.
+# Between two attempts to delete the file while the storage is down.
 DISCARD_AGAIN_AFTER = timedelta(minutes=1)
 
 
 class PendingUploadQuerySet(models.QuerySet["PendingUpload"]):
     def accept(self, upload_id: UUID) -> bool:
-        """Within the transaction that creates the request. False where the upload was abandoned:
-        its file is being deleted."""
+        """Delete the row in the transaction that creates the request. False if the upload was
+        abandoned and its file is being deleted."""
         return self.filter(id=upload_id, abandoned_at=None).delete()[0] == 1
 
     def abandon(self, upload_id: UUID) -> bool:
-        """The upload will not become a request; its file may be deleted."""
+        """Record that the upload will not become a request, so that its file may be deleted."""
         return self.filter(id=upload_id).update(abandoned_at=Now()) == 1
 
     def to_discard(self) -> PendingUploadQuerySet:
-        """No longer under way, and the file may still be there."""
+        """Uploads that have ended without a request, whose file may still be stored."""
         return self.filter(
             Q(abandoned_at=None, created_at__lt=Now() - ABANDONED_AFTER)
             | Q(abandoned_at__lt=Now() - DISCARD_AGAIN_AFTER)
@@ -34,8 +34,8 @@ class PendingUploadQuerySet(models.QuerySet["PendingUpload"]):
 
 
 class PendingUpload(models.Model):
-    """Written before an upload's file is stored, and gone once the request exists: what a worker
-    that was killed, or a database that went away in between, leaves behind is found by this row."""
+    """Created before an upload's file is stored and deleted when its request is created. The row of
+    an upload that was interrupted in between stays, and leads to its file."""
 
     # The request's, once there is one.
     id = models.UUIDField(primary_key=True, editable=False)

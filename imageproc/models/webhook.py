@@ -1,4 +1,4 @@
-"""What is owed to a receiver, and every attempt to deliver it."""
+"""Webhook deliveries with their attempts, and the secrets that sign them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from imageproc.models.ids import uuid7
 from imageproc.models.request import ProcessingRequest
 
-# How long the old secret still signs beside the new one.
+# After a rotation the old secret goes on signing for so long, beside the new one.
 ROTATION_OVERLAP = timedelta(hours=24)
 
 
@@ -34,11 +34,11 @@ class SecretQuerySet(models.QuerySet["WebhookSecret"]):
         ).order_by("-id")
 
     def current(self, owner_id: int) -> WebhookSecret:
-        """The owner's secret, made when first needed."""
+        """The owner's newest secret, created on first use."""
         return self.usable(owner_id).first() or self.rotate(owner_id)
 
     def rotate(self, owner_id: int) -> WebhookSecret:
-        """A new secret; those before it go on signing for ROTATION_OVERLAP."""
+        """Create a new secret. Earlier ones go on signing for ROTATION_OVERLAP."""
         with transaction.atomic():
             self.filter(owner_id=owner_id, expires_at=None).update(
                 expires_at=Now() + ROTATION_OVERLAP
@@ -68,14 +68,14 @@ def new_secret() -> str:
 
 class DeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
     def due(self) -> DeliveryQuerySet:
-        """To be sent now: waiting, or taken by a sender that died."""
+        """Deliveries to be sent now: waiting ones, and those whose sender died."""
         return self.filter(
             Q(status=DeliveryStatus.PENDING, next_attempt_at__lte=Now())
             | Q(status=DeliveryStatus.SENDING, lease_until__lt=Now())
         )
 
     def lease(self, delivery_id: UUID, lease_id: UUID, seconds: int) -> bool:
-        """Take a due delivery, the attempt counted before it is made."""
+        """Lease a due delivery, counting the attempt before it is made."""
         return (
             self.due()
             .filter(id=delivery_id)
@@ -106,7 +106,8 @@ class DeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
         )
 
     def redeliver(self, delivery_id: UUID) -> bool:
-        """Send it at once, and again from the start of the schedule. Not while it is being sent."""
+        """Make the delivery due at once, with the schedule from its start. False while it is being
+        sent."""
         return (
             self.filter(id=delivery_id)
             .exclude(status=DeliveryStatus.SENDING)
@@ -129,9 +130,9 @@ class DeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
 
 
 class WebhookDelivery(models.Model):
-    """One event for one receiver; written in the transaction that made the event true."""
+    """One event for one receiver, created in the transaction that made the event true."""
 
-    # In the "webhook-id" header: the same over all attempts.
+    # The "webhook-id" header is made of it, the same for all attempts.
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     request = models.ForeignKey(ProcessingRequest, models.CASCADE, related_name="deliveries")
     event = models.CharField(max_length=40)
@@ -167,7 +168,7 @@ class WebhookDelivery(models.Model):
                 fields=("next_attempt_at",),
                 condition=Q(status__in=[DeliveryStatus.PENDING, DeliveryStatus.SENDING]),
             ),
-            # Given up: counted by day, and listed.
+            # Failed for good: counted by day, and listed.
             models.Index(
                 name="delivery_failed",
                 fields=("finished_at",),
@@ -185,17 +186,17 @@ class WebhookDelivery(models.Model):
 
 
 class WebhookAttempt(models.Model):
-    """Written before the call; what came of it is added after."""
+    """Created before the call; the outcome is added after it."""
 
     delivery = models.ForeignKey(WebhookDelivery, models.CASCADE, related_name="log")
     number = models.PositiveSmallIntegerField()
     started_at = models.DateTimeField(db_default=Now())
-    # None: no answer came (yet).
+    # None if there was no response (yet).
     status_code = models.PositiveSmallIntegerField(null=True, blank=True)
     milliseconds = models.PositiveIntegerField(null=True, blank=True)
     error_code = models.CharField(max_length=40, blank=True, default="")
     error_message = models.CharField(max_length=500, blank=True, default="")
-    # The first 1,000 characters of the answer.
+    # The first 1,000 characters of the response.
     answer = models.CharField(max_length=1000, blank=True, default="")
 
     class Meta:

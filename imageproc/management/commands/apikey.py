@@ -1,4 +1,4 @@
-"""API keys on the command line: create, list, revoke."""
+"""Creates, lists and revokes API keys."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ class Command(BaseCommand):
 
 
 def _owner(name: str | None) -> Any:
-    """The user of this name; a new one has no password and cannot sign in."""
+    """The user with this name, created without a password if it does not exist."""
     if name is None:
         return local_user()
-    user, made = get_user_model().objects.get_or_create(username=name)
-    if made:
+    user, created = get_user_model().objects.get_or_create(username=name)
+    if created:
         user.set_unusable_password()
         user.save(update_fields=["password"])
     return user
@@ -105,7 +105,7 @@ def _state(key: ApiKey) -> str:
 
 
 def _moment(text: str) -> datetime:
-    """A day ends when it is over, in UTC."""
+    """Parse a date or a time. A date means the end of that day in UTC."""
     day: date | None = parse_date(text) if len(text) == len("2027-01-31") else None
     moment = datetime.combine(day, time.max) if day else parse_datetime(text)
     if moment is None:

@@ -1,4 +1,4 @@
-"""What must be there before the service starts: tables and the bucket."""
+"""Creates what the service needs before it starts: tables and the bucket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         migrate(options["verbosity"])
         try:
-            made = operations.prepare_storage()
+            created = operations.prepare_storage()
         except StoreError as error:
             raise CommandError(f"The storage cannot be used: {error}") from error
-        self.stdout.write("The storage was created." if made else "The storage already exists.")
+        self.stdout.write("The storage was created." if created else "The storage already exists.")

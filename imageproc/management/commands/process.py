@@ -1,4 +1,4 @@
-"""A CSV through the real pipeline from the command line, without a web server."""
+"""Processes a CSV from the command line, without a web server."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.console.print("Stopped. Run the same command again to continue.")
             sys.exit(STOPPED)
-        sys.exit(self._tell(request, out))
+        sys.exit(self._report(request, out))
 
     def _rehearse(self, csv: Path, options: intake.Options) -> None:
         """Ends the command: 0 where the file would be accepted."""
@@ -126,7 +126,7 @@ class Command(BaseCommand):
             for images in save(request, out):
                 progress.advance(bar, images)
 
-    def _tell(self, request: ProcessingRequest, out: Path) -> int:
+    def _report(self, request: ProcessingRequest, out: Path) -> int:
         done, failed = request.completed_images, request.failed_images
         self.console.print(f"{done:,} done, {failed:,} failed: {out / 'output.csv'}")
         if not done:
@@ -140,15 +140,15 @@ def columns(text: str) -> Choice:
     return Choice(tuple(chosen["images"]), chosen.get("serial") or "", chosen.get("name") or "")
 
 
-def _options(given: dict[str, Any]) -> intake.Options:
+def _options(arguments: dict[str, Any]) -> intake.Options:
     return intake.Options(
-        preset=given["preset"],
-        format=given["format"],
-        columns=given["columns"],
-        image_base=given["base_url"],
-        skip_bad_rows=given["on_error"] == "skip",
-        replace_urls=given["output"] == "replace",
-        status_column=given["status_column"],
+        preset=arguments["preset"],
+        format=arguments["format"],
+        columns=arguments["columns"],
+        image_base=arguments["base_url"],
+        skip_bad_rows=arguments["on_error"] == "skip",
+        replace_urls=arguments["output"] == "replace",
+        status_column=arguments["status_column"],
     )
 
 

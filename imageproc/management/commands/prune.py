@@ -1,4 +1,4 @@
-"""Retention: old requests go, rows and files."""
+"""Removes old requests with their rows and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One sweep by hand; the control cluster makes one every few seconds."""
+"""Makes one sweep by hand; the control cluster makes one every few seconds."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The whole service in one foreground process tree."""
+"""Runs the whole service in the foreground."""
 
 import ipaddress
 import os

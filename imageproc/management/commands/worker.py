@@ -1,4 +1,4 @@
-"""The workers: two clusters under a supervisor, or one of them alone."""
+"""Runs the workers: two clusters under a supervisor, or one of them alone."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from imageproc.requests import operations
 from imageproc.workers.periodic import every
 from imageproc.workers.supervisor import Program, Supervisor
 
-# What a stop may take beyond DRAIN_SECONDS: q2's helpers end after the workers.
+# Time that a stop may take beyond DRAIN_SECONDS: q2's helpers end after the workers.
 GRACE_SECONDS = 10
 # How often the metric files of dead processes are counted, and deleted if there are too many.
 FORGET_SECONDS = 600
@@ -75,7 +75,7 @@ def clusters() -> list[Program]:
 
 
 def _start_chores(name: str) -> None:
-    """What the keeper of a cluster does besides."""
+    """Start the periodic work of a cluster's keeper."""
     if settings.METRICS_PORT:
         serve(settings.METRICS_PORT)
     every(FORGET_SECONDS, f"{name} metrics", forget_dead)
