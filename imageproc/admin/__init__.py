@@ -4,6 +4,6 @@ Nothing is edited by hand: rows change only by ``imageproc.requests.operations``
 Django's view permissions decide who may look, ``imageproc.operate`` who may act.
 """
 
-from imageproc.admin import accounts, images, keys, queue, requests, switches, webhooks
+from imageproc.admin import accounts, hosts, images, keys, queue, requests, switches, webhooks
 
-__all__ = ["accounts", "images", "keys", "queue", "requests", "switches", "webhooks"]
+__all__ = ["accounts", "hosts", "images", "keys", "queue", "requests", "switches", "webhooks"]

@@ -128,8 +128,9 @@ def status(
     state: StatusReport, page: report.ProductPage, deliveries: list[WebhookDelivery]
 ) -> shapes.Status:
     request = state.request
-    return {
-        **summary(request),
+    answer: shapes.Status = {
+        **summary(request),  # type: ignore[typeddict-item]  # "hosts" comes below
+        "etaSeconds": state.eta_seconds,
         "errors": [
             {
                 "code": reason.code,
@@ -143,6 +144,18 @@ def status(
         "products": products(page, request),
         "nextCursor": None if page.next_after is None else str(page.next_after),
     }
+    if state.hosts:
+        answer["hosts"] = [
+            {
+                "host": wait.host,
+                "images": wait.images,
+                "requestsPerSecond": wait.pace,
+                "closedUntil": wait.until,
+                "reason": wait.reason,
+            }
+            for wait in state.hosts
+        ]
+    return answer
 
 
 def products(page: report.ProductPage, request: ProcessingRequest) -> list[shapes.Product]:

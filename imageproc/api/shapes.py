@@ -189,6 +189,16 @@ class Summary(TypedDict):
     rowsWithoutImage: NotRequired[int]
 
 
+class HostWait(TypedDict):
+    """An image host that has shown a limit, and what waits for it."""
+
+    host: str
+    images: Annotated[int, "How many of the request wait for it; an estimate beyond 5,000."]
+    requestsPerSecond: Annotated[float | None, "Of all workers; null while no pace is known."]
+    closedUntil: Annotated[datetime | None, "It is not asked before then; null while it is open."]
+    reason: str
+
+
 class Status(Summary):
     """A request, its failures by reason, its webhooks, and one page of its products."""
 
@@ -196,6 +206,7 @@ class Status(Summary):
     webhook: Webhook | None
     products: list[Product]
     nextCursor: Annotated[str | None, "The cursor of the next page of products, null at the end."]
+    hosts: NotRequired[Annotated[list[HostWait], "Hosts with a limit that images wait for."]]
 
 
 class RequestList(TypedDict):

@@ -16,6 +16,7 @@ from django.db import DatabaseError, connection, transaction
 from imageproc.images import store
 from imageproc.models import (
     FailureTally,
+    Host,
     ImageStatus,
     ProcessingRequest,
     ProductImage,
@@ -106,6 +107,28 @@ def resume(name: str) -> None:
     Switch.objects.set_paused(name, False)
     if name == Switch.WORKERS:
         queue.ensure_pumps()
+
+
+def set_pace(host: str, pace: float | None) -> bool:
+    """Ask a host ``pace`` times a second at most, whatever it says; None: as it allows."""
+    return Host.objects.filter(name=host).update(fixed_pace=pace) == 1
+
+
+def close_host(host: str) -> bool:
+    """Ask a host for nothing until somebody opens it."""
+    return Host.objects.filter(name=host, held=False).update(held=True) == 1
+
+
+def open_host(host: str) -> bool:
+    """Ask a closed host again: for one image first."""
+    with transaction.atomic():
+        rows = [row for row in Host.objects.lock([host]) if row.is_closed(row.now)]
+        for row in rows:
+            row.meet_afresh(row.now)
+            row.save()
+    if rows:
+        queue.ensure_pumps()
+    return bool(rows)
 
 
 def redeliver(delivery_id: UUID) -> bool:

@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from imageproc.faults import ACCESS_DENIED, CONNECT_FAILED, HOST_BUSY, HOST_DOWN, NOT_FOUND
@@ -19,7 +20,7 @@ from imageproc.images.outcome import Failed, Refused
 from imageproc.images.record import MAX_REFUSALS, record
 from imageproc.images.watch import FIRST_CONNECTIONS, Watch
 from imageproc.models import FailureTally, Host, MinuteTally, ProductImage
-from imageproc.requests import operations
+from imageproc.requests import operations, report
 from tests.support import build
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -174,3 +175,29 @@ def test_quiet_hosts_are_forgotten_unless_an_operator_set_them() -> None:
     Host.objects.create(name="d", pace=1.0)
     assert Host.objects.forget_quiet() == 1
     assert set(Host.objects.values_list("name", flat=True)) == {"b", "c", "d"}
+
+
+def test_the_status_names_the_hosts_that_images_wait_for() -> None:
+    of = build.request(images=4, started_at=Now())
+    build.image(of, 5, host="other.example")
+    assert report.status_of(of).hosts == []
+    until = timezone.now() + timedelta(seconds=30)
+    Host.objects.create(name=NAME, pace=0.5, probing=True, closed_until=until)
+    status = report.status_of(of)
+    [wait] = status.hosts
+    assert (wait.host, wait.images, wait.pace, wait.until) == (NAME, 4, 0.5, until)
+    assert wait.reason == "It asked us to slow down"
+    assert status.eta_seconds in (37, 38)
+
+
+def test_operators_set_a_pace_and_close_and_open_a_host() -> None:
+    build.request(images=3)
+    Host.objects.create(name=NAME, pace=1.0)
+    assert operations.set_pace(NAME, 8.0)
+    assert Host.objects.get().current_pace == 8.0
+    assert operations.close_host(NAME)
+    assert not operations.close_host(NAME)
+    assert claim_slots(NAME) == []
+    assert operations.open_host(NAME)
+    assert not operations.open_host(NAME)
+    assert len(claim_slots(NAME) or []) == 1  # a probe

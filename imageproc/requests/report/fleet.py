@@ -20,6 +20,8 @@ from imageproc.models import (
     ClusterHeartbeat,
     DeliveryStatus,
     FailureTally,
+    Host,
+    HostReason,
     MinuteTally,
     Priority,
     ProcessingRequest,
@@ -102,6 +104,18 @@ def paused() -> dict[str, bool]:
     """Whether uploads and workers are paused, by the switch's name."""
     on = set(Switch.objects.filter(paused=True).values_list("name", flat=True))
     return {name: name in on for name in (Switch.INTAKE, Switch.WORKERS)}
+
+
+def hosts() -> dict[str, int]:
+    """Image hosts that have a pace, and that are closed, by reason."""
+    rows = list(Host.objects.with_clock())
+    closed = [row for row in rows if row.is_closed(row.now)]
+    return {
+        "paced": sum(row.current_pace is not None for row in rows),
+        "busy": sum(not row.held and row.reason == HostReason.BUSY for row in closed),
+        "down": sum(not row.held and row.reason == HostReason.DOWN for row in closed),
+        "held": sum(row.held for row in closed),
+    }
 
 
 def deliveries() -> dict[str, int]:

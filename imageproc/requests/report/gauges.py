@@ -43,6 +43,13 @@ def _read() -> Iterator[Metric]:
     yield _by("imageproc_workers", "Worker processes alive.", "cluster", fleet.workers())
     yield _by("imageproc_paused", "Paused by an operator.", "switch", fleet.paused())
     yield _by(
+        "imageproc_hosts",
+        "Image hosts that have a pace; that are closed because they do not answer, asked us to slow"
+        " down, or were closed by an operator.",
+        "state",
+        fleet.hosts(),
+    )
+    yield _by(
         "imageproc_webhook_deliveries",
         "Webhooks owed; owed and tried before; given up in the last day.",
         "state",

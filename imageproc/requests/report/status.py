@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from imageproc.models import (
     ProcessingRequest,
     WebhookDelivery,
 )
+from imageproc.requests.report.hosts import HostWait, host_waits
 from imageproc.requests.report.products import PAGE_SIZE
 
 # Reasons listed. A request has a few; there are some forty codes in all.
@@ -54,6 +55,7 @@ class StatusReport:
     images_per_second: float | None
     eta_seconds: int | None
     reasons: list[Reason]
+    hosts: list[HostWait] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,16 @@ def progress_of(request: ProcessingRequest) -> Progress:
 
 
 def status_of(request: ProcessingRequest) -> StatusReport:
-    """At most one query: the reasons are read from the tallies."""
-    progress = progress_of(request)
+    """At most three queries: the reasons are read from the tallies. What is left takes no less time
+    than the pace of its hosts allows."""
+    progress, hosts = progress_of(request), host_waits(request)
+    slowest = max((host.seconds or 0 for host in hosts), default=0)
     return StatusReport(
         request=request,
         progress=progress.percent,
         images_per_second=progress.images_per_second,
-        eta_seconds=progress.eta_seconds,
+        eta_seconds=max(progress.eta_seconds or 0, slowest) or progress.eta_seconds,
+        hosts=hosts,
         reasons=_reasons(request.id) if request.failed_images else [],
     )
 
