@@ -144,7 +144,7 @@ def test_forms_of_other_sites_are_refused(settings: Settings) -> None:
 def test_a_page_costs_the_same_however_much_there_is(
     olga: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    """Session, user, request, limited hosts, pictures; and, where images failed, reasons and failures."""
+    """Session, user, request, limited hosts, pictures; reasons and failures where images failed."""
     for images in (3, 80):
         made = done(images)
         failed_of = build.request(images)
