@@ -181,7 +181,7 @@ def notes_on(checked: sheet.Sheet) -> list[str]:
     return notes
 
 
-def kinds_of(found: sheet.Summary) -> list[dict[str, Any]]:
+def kinds_of(found: sheet.SheetSummary) -> list[dict[str, Any]]:
     """[{code, message, count}] of a file's errors, the commonest first."""
     sentences = {error.code: error.message for error in reversed(found.errors)}
     return [
@@ -190,7 +190,7 @@ def kinds_of(found: sheet.Summary) -> list[dict[str, Any]]:
     ]
 
 
-def invalid(found: sheet.Summary) -> Refused:
+def invalid(found: sheet.SheetSummary) -> Refused:
     return Refused(
         400,
         "csv_invalid",
@@ -221,7 +221,7 @@ def _size(file: IO[bytes]) -> int:
 def _examine(upload: Upload) -> sheet.Sheet:
     policy = Policy.from_settings()
     options = upload.options
-    limits = sheet.Limits(
+    limits = sheet.SheetLimits(
         max_rows=settings.MAX_IMAGES_PER_REQUEST,
         max_images=settings.MAX_IMAGES_PER_REQUEST,
         max_errors=MAX_SKIPPED if options.skip_bad_rows else SHOWN_ERRORS,

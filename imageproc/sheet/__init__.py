@@ -8,12 +8,12 @@ from imageproc.sheet.cell import join_urls, split_cell
 from imageproc.sheet.columns import Choice, Columns, plain
 from imageproc.sheet.dialect import SheetFormat, Wanted
 from imageproc.sheet.errors import LineError, SheetChangedError
-from imageproc.sheet.hosts import Problem
-from imageproc.sheet.links import Policy
-from imageproc.sheet.output import OUTPUT_COLUMNS, Outcome, write_output, write_rows
-from imageproc.sheet.read import Limits, Row, Sheet, cells, links_of, read, rows
+from imageproc.sheet.hosts import UrlProblem
+from imageproc.sheet.links import UrlPolicy
+from imageproc.sheet.output import OUTPUT_COLUMNS, RowResult, write_output, write_rows
+from imageproc.sheet.read import Row, Sheet, SheetLimits, cells, links_of, read, rows
 from imageproc.sheet.report import ERROR_COLUMNS, write_errors
-from imageproc.sheet.summary import Summary
+from imageproc.sheet.summary import SheetSummary
 from imageproc.sheet.urls import MAX_URL, Url, check_url, host_of
 from imageproc.sheet.write import write
 
@@ -23,17 +23,17 @@ __all__ = [
     "OUTPUT_COLUMNS",
     "Choice",
     "Columns",
-    "Limits",
     "LineError",
-    "Outcome",
-    "Policy",
-    "Problem",
     "Row",
+    "RowResult",
     "Sheet",
     "SheetChangedError",
     "SheetFormat",
-    "Summary",
+    "SheetLimits",
+    "SheetSummary",
     "Url",
+    "UrlPolicy",
+    "UrlProblem",
     "Wanted",
     "cells",
     "check_url",

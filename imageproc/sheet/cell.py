@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from imageproc.sheet.hosts import Problem
+from imageproc.sheet.hosts import UrlProblem
 
 _COMMAS = ",;|\uff0c\uff1b\uff5c\u3001"
 # Quotation marks and invisible characters that come along when a link is copied.
@@ -46,15 +46,15 @@ _LEFT_OVER = re.compile(f"[{_PASTED}\u00ad]")
 # "&" as HTML writes it, in a query. No server has a parameter named "amp;w".
 _AMPERSAND = re.compile(r"&(?:amp|#0*38|#x0*26);", re.IGNORECASE)
 
-TWO_LINKS = Problem(
+TWO_LINKS = UrlProblem(
     "url_joined",
     "This looks like two links in one. Put a comma between full http:// or https:// links.",
 )
-LABEL = Problem(
+LABEL = UrlProblem(
     "url_label",
     "There is a | inside the link. Put only links into the cell, and write a | in a link as %7C.",
 )
-LEFT_OVER = Problem(
+LEFT_OVER = UrlProblem(
     "url_pasted",
     "A quotation mark or a soft hyphen stands inside the link, left over from copying. Remove it.",
 )
@@ -111,7 +111,7 @@ def join_urls(cell: str, urls: Sequence[str], *, paths: bool = False) -> str:
     return mark.join(urls)
 
 
-def problem_of(piece: str) -> Problem | None:
+def problem_of(piece: str) -> UrlProblem | None:
     """What shows that a piece is not one link, as far as a cell can tell."""
     if _LEFT_OVER.search(piece):
         return LEFT_OVER

@@ -19,7 +19,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 DEFAULT_PORT = {"http": 80, "https": 443}
 
 
-class Problem(NamedTuple):
+class UrlProblem(NamedTuple):
     """Why something is refused: a stable code and a plain sentence."""
 
     code: str
@@ -35,19 +35,19 @@ class Authority(NamedTuple):
     text: str
 
 
-BAD_HOST = Problem("url_host", "The link's host name is not valid.")
-NUMERIC_HOST = Problem(
+BAD_HOST = UrlProblem("url_host", "The link's host name is not valid.")
+NUMERIC_HOST = UrlProblem(
     "url_host_numeric",
     "The link's host is a number that is not a plain IPv4 address. Use the host's name.",
 )
-USERINFO = Problem(
+USERINFO = UrlProblem(
     "url_userinfo", "The link contains a user name or password. Remove the part before the @."
 )
-BAD_PORT = Problem("url_port", "The link's port is not a number from 1 to 65535.")
+BAD_PORT = UrlProblem("url_port", "The link's port is not a number from 1 to 65535.")
 
 
 @lru_cache(maxsize=4096)
-def parse_authority(text: str, scheme: str) -> Authority | Problem:
+def parse_authority(text: str, scheme: str) -> Authority | UrlProblem:
     """Judge what stands between ``//`` and the path. ``scheme``: http or https.
 
     As in browsers, an empty port is the default one and a port may have leading zeros.
@@ -62,7 +62,7 @@ def parse_authority(text: str, scheme: str) -> Authority | Problem:
     if not port:
         return BAD_PORT
     host = _ipv6(raw_host) if bracketed else _name(raw_host)
-    if isinstance(host, Problem):
+    if isinstance(host, UrlProblem):
         return host
     return Authority(host, port, f"{host}:{port}" if raw_port else host)
 
@@ -73,7 +73,7 @@ def _port(text: str) -> int:
     return port if port <= 65535 else 0
 
 
-def _ipv6(bracketed: str) -> str | Problem:
+def _ipv6(bracketed: str) -> str | UrlProblem:
     inside = bracketed[1:-1]
     try:
         if "%" in inside:  # a zone is meaningful on one machine only
@@ -83,7 +83,7 @@ def _ipv6(bracketed: str) -> str | Problem:
         return BAD_HOST
 
 
-def _name(raw: str) -> str | Problem:
+def _name(raw: str) -> str | UrlProblem:
     """A host name or an IPv4 address, as it is looked up."""
     if len(raw) > _MAX_HOST + 1:
         return BAD_HOST
@@ -114,7 +114,7 @@ def _ascii(host: str) -> str:
     )
 
 
-def _ipv4(host: str) -> str | Problem:
+def _ipv4(host: str) -> str | UrlProblem:
     """Only four plain decimal numbers: octal, hexadecimal and short forms hide where they lead."""
     try:
         return str(ipaddress.IPv4Address(host))

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from imageproc.sheet.cell import problem_of, split_cell, without_entities
-from imageproc.sheet.hosts import Authority, Problem
+from imageproc.sheet.hosts import Authority, UrlProblem
 from imageproc.sheet.urls import MAX_URL, Url, check_url
 
 # (code, message) of a host that may not be fetched from, or None.
-Policy = Callable[[str], tuple[str, str] | None]
+UrlPolicy = Callable[[str], tuple[str, str] | None]
 
 # The common URL, told apart in one step; group 1 is scheme and authority. Without what may separate
 # two: comma, semicolon and, for a second scheme, colon.
@@ -21,23 +21,23 @@ _ORDINARY = re.compile(
     r"(https?://[a-z0-9.\-]+(?::[0-9]+)?)[/?]"
     r"(?:[a-zA-Z0-9\-._~/?#@!$&'()*+=]++|%[0-9a-fA-F]{2})*+",
 )
-NOT_ASCII = Problem(
+NOT_ASCII = UrlProblem(
     "url_encoding",
     "The link has letters outside ASCII, and the file does not say how they are encoded. "
     "Save the sheet as CSV UTF-8.",
 )
-RELATIVE = Problem(
+RELATIVE = UrlProblem(
     "url_relative",
     "This is a path in the shop, not a link. Say where its pictures are: the base address that "
     "comes before such paths.",
 )
 
 
-class Refused(NamedTuple):
+class RefusedLink(NamedTuple):
     """A piece of a cell that is no URL we fetch."""
 
     value: str
-    problem: Problem
+    problem: UrlProblem
 
 
 class _Host:
@@ -45,7 +45,7 @@ class _Host:
 
     __slots__ = ("authority", "images", "problem")
 
-    def __init__(self, authority: Authority, problem: Problem | None) -> None:
+    def __init__(self, authority: Authority, problem: UrlProblem | None) -> None:
         self.authority = authority
         self.problem = problem
         self.images = 0
@@ -64,7 +64,7 @@ class UrlReader:
 
     def __init__(
         self,
-        policy: Policy | None,
+        policy: UrlPolicy | None,
         *,
         max_hosts: int = 10_000,
         max_tracked: int = 2_000_000,
@@ -80,34 +80,34 @@ class UrlReader:
         self._max_hosts = max_hosts
         self._max_tracked = max_tracked
         self._hosts: dict[str, _Host] = {}
-        self._verdicts: dict[tuple[str, int], Problem | None] = {}
+        self._verdicts: dict[tuple[str, int], UrlProblem | None] = {}
         # 8 bytes a URL, in parts so that finding duplicates needs a set of only one part at a time.
         self._hashes = [array("q") for _ in range(64)]
 
-    def read(self, cell: str) -> tuple[tuple[str, ...], list[Refused]]:
+    def read(self, cell: str) -> tuple[tuple[str, ...], list[RefusedLink]]:
         """(the URLs to fetch, the pieces refused)."""
         if self._ordinary(cell):
             return (cell,), []
         urls: list[str] = []
-        refused: list[Refused] = []
+        refused: list[RefusedLink] = []
         for piece in split_cell(cell, paths=self.paths):
             if self._ordinary(piece):
                 urls.append(piece)
                 continue
             url = self._odd(piece)
-            if isinstance(url, Problem):
-                refused.append(Refused(piece, url))
+            if isinstance(url, UrlProblem):
+                refused.append(RefusedLink(piece, url))
             else:
                 urls.append(url)
         return tuple(urls), refused
 
     def read_all(
         self, cells: Sequence[str]
-    ) -> tuple[tuple[str, ...], list[tuple[int, Refused]], tuple[tuple[int, ...], ...]]:
+    ) -> tuple[tuple[str, ...], list[tuple[int, RefusedLink]], tuple[tuple[int, ...], ...]]:
         """(the URLs of all cells, each once; (cell, piece refused); for each cell, which of the
         URLs it names). The same picture in two columns of a row is one image."""
         index: dict[str, int] = {}
-        refused: list[tuple[int, Refused]] = []
+        refused: list[tuple[int, RefusedLink]] = []
         places: list[tuple[int, ...]] = []
         self._seen = set()
         for number, cell in enumerate(cells):
@@ -128,7 +128,7 @@ class UrlReader:
         self._count(text, host)
         return True
 
-    def _odd(self, text: str) -> str | Problem:
+    def _odd(self, text: str) -> str | UrlProblem:
         problem = NOT_ASCII if self.ascii_only and not text.isascii() else problem_of(text)
         if problem:
             return problem
@@ -139,7 +139,7 @@ class UrlReader:
                 return RELATIVE
             link = f"{self.base.rstrip('/')}/{link.lstrip('/')}"
         url = check_url(link)
-        if isinstance(url, Problem):
+        if isinstance(url, UrlProblem):
             return url
         host = self._host(url)
         if host.problem:
@@ -159,13 +159,13 @@ class UrlReader:
                 self.images_elsewhere += 1
         return host
 
-    def _judge(self, url: Url) -> Problem | None:
+    def _judge(self, url: Url) -> UrlProblem | None:
         if self._policy is None:
             return None
         key = url.authority.host, url.authority.port
         if key not in self._verdicts:
             verdict = self._policy(url.text)
-            problem = Problem(*verdict) if verdict else None
+            problem = UrlProblem(*verdict) if verdict else None
             if len(self._verdicts) >= self._max_hosts:
                 return problem
             self._verdicts[key] = problem

@@ -20,7 +20,7 @@ OUTPUT_COLUMNS = ("Output Image Urls", "Status", "Error")
 _OUTPUTS = -1
 
 
-class Outcome(NamedTuple):
+class RowResult(NamedTuple):
     """What became of a row.
 
     ``urls``: one per URL of the row, in order, "" where there is no output; none for a row without
@@ -33,12 +33,12 @@ class Outcome(NamedTuple):
     places: Sequence[Sequence[int]] | None = None
 
 
-_Row = Callable[[Sequence[str], Outcome], list[str]]
+_Row = Callable[[Sequence[str], RowResult], list[str]]
 
 
 def write_output(
     sheet: SheetFormat,
-    rows: Iterable[tuple[Sequence[str], Outcome]],
+    rows: Iterable[tuple[Sequence[str], RowResult]],
     *,
     replace: bool = False,
     status: bool = True,
@@ -83,7 +83,7 @@ def _appended(sheet: SheetFormat) -> tuple[list[str], _Row]:
     blank = [""] * (width - own)
     urls, status, error = places
 
-    def row(cells: Sequence[str], outcome: Outcome) -> list[str]:
+    def row(cells: Sequence[str], outcome: RowResult) -> list[str]:
         filled = [*cells, *blank] if len(cells) == own else [*cells[:own], *blank, *cells[own:]]
         filled[urls] = join_urls(cells[source], outcome.urls, paths=paths)
         filled[status], filled[error] = outcome.status, outcome.error
@@ -110,7 +110,7 @@ def _beside(sheet: SheetFormat) -> tuple[list[str], _Row]:
         index += 1
     header, sources = _without_state(header, sources)
 
-    def row(cells: Sequence[str], outcome: Outcome) -> list[str]:
+    def row(cells: Sequence[str], outcome: RowResult) -> list[str]:
         found = [
             join_urls(cells[image], urls, paths=sheet.paths)
             for image, urls in zip(sheet.images, _by_column(sheet, outcome), strict=True)
@@ -125,7 +125,7 @@ def _replaced(sheet: SheetFormat, *, status: bool) -> tuple[list[str], _Row]:
     own = len(sheet.header)
     header, sources = _without_state(list(sheet.header), list(range(own)), needed=status)
 
-    def row(cells: Sequence[str], outcome: Outcome) -> list[str]:
+    def row(cells: Sequence[str], outcome: RowResult) -> list[str]:
         filled = list(cells)
         for image, urls in zip(sheet.images, _by_column(sheet, outcome), strict=True):
             if any(urls):
@@ -147,7 +147,7 @@ def _without_state(
     return header, sources
 
 
-def _by_column(sheet: SheetFormat, outcome: Outcome) -> list[Sequence[str]]:
+def _by_column(sheet: SheetFormat, outcome: RowResult) -> list[Sequence[str]]:
     """The output URLs of each column of links."""
     if outcome.places is None:
         return [outcome.urls, *([()] * (len(sheet.images) - 1))]

@@ -24,9 +24,9 @@ from imageproc.sheet.dialect import SheetFormat, Wanted, detect
 from imageproc.sheet.encoding import STRAY, detect_encoding, stray_byte
 from imageproc.sheet.errors import LineError, SheetChangedError, UnreadableError, line_error
 from imageproc.sheet.formula import restore
-from imageproc.sheet.links import Policy, Refused, UrlReader
+from imageproc.sheet.links import RefusedLink, UrlPolicy, UrlReader
 from imageproc.sheet.quoting import backslash_quotes
-from imageproc.sheet.summary import Skipped, Summary
+from imageproc.sheet.summary import SheetSummary, Skipped
 from imageproc.sheet.text import ESCAPED_QUOTE, Lines, csv_reader, unreadable
 
 # (physical line of its start, cells, how many it had less than the header); see ``_fitted``.
@@ -39,7 +39,7 @@ HEAD = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SheetLimits:
     """What one file may hold. ``max_serial`` and ``max_name`` in characters."""
 
     max_rows: int = 2_000_000
@@ -75,7 +75,7 @@ class Sheet:
     """
 
     def __init__(
-        self, stream: BinaryIO, limits: Limits, policy: Policy | None, wanted: Wanted
+        self, stream: BinaryIO, limits: SheetLimits, policy: UrlPolicy | None, wanted: Wanted
     ) -> None:
         self.format: SheetFormat | None = None
         self.preview: list[Row] = []
@@ -84,7 +84,7 @@ class Sheet:
         self._limits = limits
         self._wanted = wanted
         self._urls = UrlReader(policy)
-        self.summary = Summary(self._urls, limits.max_errors)
+        self.summary = SheetSummary(self._urls, limits.max_errors)
         self._records: Iterator[_Record] = iter(())
         self._strays = False
         self._refusal: LineError | None = None
@@ -122,7 +122,7 @@ class Sheet:
             self.summary.add_errors([refusal])
             yield refusal
 
-    def validate(self) -> Summary:
+    def validate(self) -> SheetSummary:
         """Read to the end and keep only the summary and the preview."""
         items = iter(self)
         self.preview = [item for item in islice(items, HEAD) if isinstance(item, Row)][:PREVIEW]
@@ -160,7 +160,7 @@ class Sheet:
         serial = "" if sheet.serial is None else cells[sheet.serial].strip()
         name = "" if sheet.name is None else cells[sheet.name].strip()
         images, places = sheet.images, None
-        problems: list[tuple[int, Refused]] = []
+        problems: list[tuple[int, RefusedLink]] = []
         if len(images) == 1:
             urls, refused = self._urls.read(cells[images[0]])
             if refused:
@@ -215,8 +215,8 @@ class Sheet:
 
 def read(
     stream: BinaryIO,
-    limits: Limits | None = None,
-    judge: Policy | None = None,
+    limits: SheetLimits | None = None,
+    judge: UrlPolicy | None = None,
     wanted: Wanted | None = None,
 ) -> Sheet:
     """Open a sheet for validation. Reads ``stream`` (seekable) once to find its encoding.
@@ -224,7 +224,7 @@ def read(
     ``judge``: says of a URL why its host or port may not be fetched from, or None; asked once for
     each host and port. Nothing about the content raises: what is wrong comes out as ``LineError``.
     """
-    return Sheet(stream, limits or Limits(), judge, wanted or Wanted())
+    return Sheet(stream, limits or SheetLimits(), judge, wanted or Wanted())
 
 
 def rows(
@@ -374,7 +374,7 @@ def _unfit(record: _Record, sheet: SheetFormat) -> list[LineError]:
     ]
 
 
-def _nothing_to_do(summary: Summary) -> UnreadableError:
+def _nothing_to_do(summary: SheetSummary) -> UnreadableError:
     if summary.rows:
         return UnreadableError("no_images", "None of the rows has an image link.")
     return UnreadableError("no_rows", "The file has no product rows.")

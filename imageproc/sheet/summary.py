@@ -17,7 +17,7 @@ class Skipped:
         self.headers = 0
 
 
-class Summary(Skipped):
+class SheetSummary(Skipped):
     """Counters of one reading; complete when the sheet has been read to its end.
 
     ``rows`` + ``bad_rows`` + ``blank_rows`` + ``headers`` = the records read. ``errors``: the first

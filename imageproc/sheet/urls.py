@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote
 
-from imageproc.sheet.hosts import Authority, Problem, parse_authority
+from imageproc.sheet.hosts import Authority, UrlProblem, parse_authority
 
 MAX_URL = 8000  # characters; what RFC 9110, 4.1 asks everybody to support
 _HOST = re.compile(r"https?://(\[[^\]]*\]|[^/?#:]*)")
@@ -22,15 +22,15 @@ _SPACE = re.compile(r"\s")
 _KEPT = "%/:?#[]@!$&'()*+,;=~-._"
 _LONE_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")  # "50%.jpg"
 
-TOO_LONG = Problem("url_too_long", f"The link is longer than {MAX_URL} characters.")
-NOT_HTTP = Problem("url_scheme", "This is not a full http:// or https:// link.")
-SPACE = Problem(
+TOO_LONG = UrlProblem("url_too_long", f"The link is longer than {MAX_URL} characters.")
+NOT_HTTP = UrlProblem("url_scheme", "This is not a full http:// or https:// link.")
+SPACE = UrlProblem(
     "url_space",
     "There is a space, or something that is not a link, inside or after the link. "
     "Write a space in a link as %20, and put full links between the separators.",
 )
-INVISIBLE = Problem("url_control", "The link contains a control or invisible character.")
-BACKSLASH = Problem("url_backslash", "The link contains a backslash. Use forward slashes.")
+INVISIBLE = UrlProblem("url_control", "The link contains a control or invisible character.")
+BACKSLASH = UrlProblem("url_backslash", "The link contains a backslash. Use forward slashes.")
 
 
 class Url(NamedTuple):
@@ -42,7 +42,7 @@ class Url(NamedTuple):
     target: str
 
 
-def check_url(text: str) -> Url | Problem:
+def check_url(text: str) -> Url | UrlProblem:
     """Judge one URL by its syntax and take it apart: the only URL parser of the product, so that
     no second reading of the same text can lead elsewhere.
 
@@ -57,7 +57,7 @@ def check_url(text: str) -> Url | Problem:
         return NOT_HTTP
     scheme = parts[1].lower()
     authority = parse_authority(parts[2], scheme)
-    if isinstance(authority, Problem):
+    if isinstance(authority, UrlProblem):
         return authority
     target, fragment = _escaped(parts[3]), _escaped(parts[4])
     url = f"{scheme}://{authority.text}{target}{fragment}"
@@ -70,7 +70,7 @@ def _escaped(text: str) -> str:
     return _LONE_PERCENT.sub("%25", quote(text, safe=_KEPT))
 
 
-def _spoilt(text: str) -> Problem | None:
+def _spoilt(text: str) -> UrlProblem | None:
     if len(text) > MAX_URL:
         return TOO_LONG
     if _SPACE.search(text):  # before control characters: a newline is white space first

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from imageproc.sheet import Limits, LineError, Policy, Row, Sheet, SheetFormat, read, write
+from imageproc.sheet import LineError, Row, Sheet, SheetFormat, SheetLimits, UrlPolicy, read, write
 
 HEADER = ("S. No.", "Product Name", "Input Image Urls")
 URL = "https://cdn.example.com/a.jpg"
 
 
-def opened(content: bytes, limits: Limits | None = None, judge: Policy | None = None) -> Sheet:
+def opened(
+    content: bytes, limits: SheetLimits | None = None, judge: UrlPolicy | None = None
+) -> Sheet:
     return read(io.BytesIO(content), limits, judge)
 
 
@@ -23,14 +25,16 @@ def good(content: bytes) -> list[Row]:
 
 
 def errors(
-    content: bytes, limits: Limits | None = None, judge: Policy | None = None
+    content: bytes, limits: SheetLimits | None = None, judge: UrlPolicy | None = None
 ) -> list[LineError]:
     """Without the spreadsheet's row, which has a test of its own."""
     found = [item for item in opened(content, limits, judge) if isinstance(item, LineError)]
     return [item._replace(row=0) for item in found]
 
 
-def error(content: bytes, limits: Limits | None = None, judge: Policy | None = None) -> LineError:
+def error(
+    content: bytes, limits: SheetLimits | None = None, judge: UrlPolicy | None = None
+) -> LineError:
     """The one error of a file that must have exactly one."""
     (only,) = errors(content, limits, judge)
     return only

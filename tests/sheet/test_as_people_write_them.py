@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from imageproc.sheet import LineError, Outcome, Row, cells, rows, write_output
+from imageproc.sheet import LineError, Row, RowResult, cells, rows, write_output
 from imageproc.sheet.links import UrlReader
 from tests.sheet.sheets import URL, a_format, error, errors, good, opened, sheet_of, written
 
@@ -109,7 +109,7 @@ def test_an_encoding_is_assumed_and_every_byte_comes_back(
     assert (sheet.format.encoding, sheet.format.assumed) == (encoding, True)
     assert (row.product_name, row.urls) == (name, (URL,))
     assert returned(content).replace(b'"', b"") == content.replace(b'"', b"")
-    output = b"".join(write_output(sheet.format, [(row.cells, Outcome([URL], "COMPLETED"))]))
+    output = b"".join(write_output(sheet.format, [(row.cells, RowResult([URL], "COMPLETED"))]))
     assert name.encode(encoding) in output
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from imageproc.sheet import (
     Choice,
     LineError,
-    Outcome,
     Row,
+    RowResult,
     Sheet,
     SheetFormat,
     Wanted,
@@ -285,7 +285,7 @@ def test_a_platforms_file_is_read_and_given_back_ready_to_import(
 
     new = {url: f"https://out.example/{n}.jpg" for n, url in enumerate(expected)}
     outcomes = [
-        (item.cells, Outcome([new[url] for url in item.urls], "DONE", "", item.places))
+        (item.cells, RowResult([new[url] for url in item.urls], "DONE", "", item.places))
         for item in found
         if isinstance(item, Row)
     ]
@@ -326,7 +326,7 @@ def test_paths_need_a_base_address() -> None:
     assert second.urls == (A,)
     assert sheet.format is not None
     assert list(rows(io.BytesIO(content), sheet.format)) == [first, second]
-    outcome = Outcome(["X", "", "Z"], "PARTIAL", "", first.places)
+    outcome = RowResult(["X", "", "Z"], "PARTIAL", "", first.places)
     replaced = b"".join(
         write_output(sheet.format, [(first.cells, outcome)], replace=True, status=False)
     )
@@ -428,8 +428,8 @@ def test_rows_in_are_rows_out_and_rows_told(records: list[list[str]]) -> None:
     assert list(rows(io.BytesIO(content), form, 1, bad)) == good[1:]
     every = list(cells(io.BytesIO(content), form, bad))
     assert [line for line, _ in every] == sorted(bad | {row.line for row in good})
-    done = {row.line: Outcome(["o"] * len(row.urls), "X", "", row.places) for row in good}
-    output = [(row, done.get(line, Outcome((), "S", "", ((), ())))) for line, row in every]
+    done = {row.line: RowResult(["o"] * len(row.urls), "X", "", row.places) for row in good}
+    output = [(row, done.get(line, RowResult((), "S", "", ((), ())))) for line, row in every]
     for replace in (False, True):
         text = b"".join(write_output(form, output, replace=replace)).decode()
         written = list(csv.reader(io.StringIO(text, newline="")))

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from imageproc.sheet import Limits, LineError
+from imageproc.sheet import LineError, SheetLimits
 from tests.sheet.sheets import URL, error, errors, opened, sheet_of
 
 
@@ -173,13 +173,13 @@ def test_the_summary_keeps_the_first_errors_and_counts_all() -> None:
 
 def test_caps_on_rows_and_images_end_the_reading() -> None:
     content = sheet_of(f"1,Pen,{URL} {URL}\n" * 3 + "4,Ink,x\n")
-    limits = Limits(max_rows=2)
+    limits = SheetLimits(max_rows=2)
     message = "The file has more than 2 rows. Split it into several files."
     assert error(content, limits) == LineError(4, "", "", "too_many_rows", message)
     message = "The file has more than 3 images. Split it into several files."
-    limits = Limits(max_images=3)
+    limits = SheetLimits(max_images=3)
     assert error(content, limits) == LineError(3, "", "", "too_many_images", message)
-    assert errors(content, Limits(max_rows=4, max_images=6))[0].code == "url_scheme"
+    assert errors(content, SheetLimits(max_rows=4, max_images=6))[0].code == "url_scheme"
 
 
 def test_the_policy_is_asked_once_for_each_host_and_port() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imageproc.sheet import Limits, Row, SheetChangedError, SheetFormat, read, rows
+from imageproc.sheet import Row, SheetChangedError, SheetFormat, SheetLimits, read, rows
 from tests.sheet.sheets import HEADER, URL, good, opened, sheet_of
 
 
@@ -191,7 +191,7 @@ def test_the_callers_stream_stays_open(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(sheet_of(f"1,Pen,{URL}\n"))
     with path.open("rb") as stream:
-        sheet = read(stream, Limits())
+        sheet = read(stream, SheetLimits())
         sheet.validate()
         assert sheet.format is not None
         found = sheet.format

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from imageproc.sheet import Outcome, SheetFormat, read, rows, write_output
+from imageproc.sheet import RowResult, SheetFormat, read, rows, write_output
 
 ROWS = 200_000
 HEADER = b"S. No.,Product Name,Input Image Urls\n"
@@ -45,7 +45,7 @@ def test_memory_of_reading_and_writing_is_bounded(tmp_path: Path) -> None:
     def write_again() -> None:
         with path.open("rb") as file:
             some = islice(rows(file, found[0]), ROWS // 5)
-            done = ((row.cells, Outcome(row.urls, "DONE")) for row in some)
+            done = ((row.cells, RowResult(row.urls, "DONE")) for row in some)
             written = sum(len(block) for block in write_output(found[0], done))
         assert written > 4_500_000
 

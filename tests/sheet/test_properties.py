@@ -9,7 +9,7 @@ import json
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from imageproc.sheet import Limits, LineError, Row, Sheet, SheetFormat, join_urls, rows
+from imageproc.sheet import LineError, Row, Sheet, SheetFormat, SheetLimits, join_urls, rows
 from imageproc.sheet.cell import split_cell
 from imageproc.sheet.formula import neutralise, restore
 from tests.sheet.sheets import HEADER, URL, a_format, good, opened, written
@@ -170,5 +170,7 @@ def test_no_cell_of_urls_raises(text: str, urlish: str) -> None:
     for cell in (text, urlish, f"http://{urlish}", f"https://{text}"):
         quoted = cell.replace("\0", "").replace('"', '""')
         check_accounts(
-            opened(f'{",".join(HEADER)}\n1,Pen,"{quoted}"\n'.encode(errors="replace"), Limits())
+            opened(
+                f'{",".join(HEADER)}\n1,Pen,"{quoted}"\n'.encode(errors="replace"), SheetLimits()
+            )
         )

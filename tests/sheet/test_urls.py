@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imageproc.sheet import Problem, check_url, host_of, join_urls
+from imageproc.sheet import UrlProblem, check_url, host_of, join_urls
 from imageproc.sheet.cell import separator_of, split_cell
 from imageproc.sheet.links import UrlReader
 from tests.sheet.sheets import cell_errors
@@ -116,7 +116,7 @@ def test_splitting_is_linear_on_hostile_cells() -> None:
 )
 def test_urls_that_are_refused(url: str, code: str) -> None:
     found = check_url(url)
-    assert isinstance(found, Problem)
+    assert isinstance(found, UrlProblem)
     assert found.code == code
     assert found.message.isascii()
 
@@ -170,7 +170,7 @@ def test_urls_that_are_refused(url: str, code: str) -> None:
 )
 def test_urls_that_are_fetched(url: str, fetched: str, host: str, port: int) -> None:
     found = check_url(url)
-    assert not isinstance(found, Problem)
+    assert not isinstance(found, UrlProblem)
     assert found.text == fetched
     assert found.authority[:2] == (host, port)
     assert host_of(fetched) == host

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from imageproc.sheet import Outcome, Row, SheetFormat, write, write_output, write_rows
+from imageproc.sheet import Row, RowResult, SheetFormat, write, write_output, write_rows
 from tests.sheet.sheets import HEADER, URL, a_format, good, opened, sheet_of, written
 
 OUT = "https://shop.example/1.jpg"
 
 
-def again(content: bytes, outcome: Outcome) -> bytes:
+def again(content: bytes, outcome: RowResult) -> bytes:
     """The output of a file, each row with the same outcome."""
     sheet = opened(content)
     rows = [(row.cells, outcome) for row in sheet if isinstance(row, Row)]
@@ -28,7 +28,7 @@ def test_the_output_is_the_same_csv_with_three_more_columns() -> None:
         f'Colour;Input Image Urls;S. No.;Product Name\r\nred;"{URL}; {URL}";007;"Pen ""x"""\r\n'
         f"\r\n;{URL};8;Ink\r\n"
     ).encode("cp1252")
-    assert again(content, Outcome([OUT, ""], "PARTIAL", "The host is gone; really.")) == (
+    assert again(content, RowResult([OUT, ""], "PARTIAL", "The host is gone; really.")) == (
         "Colour;Input Image Urls;S. No.;Product Name;Output Image Urls;Status;Error\r\n"
         f'red;"{URL}; {URL}";007;"Pen ""x""";"{OUT};";PARTIAL;"The host is gone; really."\r\n'
         f';{URL};8;Ink;{OUT},;PARTIAL;"The host is gone; really."\r\n'
@@ -62,8 +62,8 @@ def test_an_accepted_file_is_reproduced_byte_for_byte(
 
 
 def test_an_output_uploaded_again_is_filled_again_not_widened() -> None:
-    outcome = Outcome([OUT], "COMPLETED")
-    once = again(sheet_of(f"1,Pen,{URL}\n"), Outcome([""], "FAILED", "Gone."))
+    outcome = RowResult([OUT], "COMPLETED")
+    once = again(sheet_of(f"1,Pen,{URL}\n"), RowResult([""], "FAILED", "Gone."))
     assert (
         once
         == (
@@ -104,9 +104,9 @@ def test_an_output_uploaded_again_is_filled_again_not_widened() -> None:
 def test_whose_column_it_is(header: str, cells: str, expected_header: str, expected: str) -> None:
     before = "S. No.,Product Name,Input Image Urls"
     content = f"{before},{header}\n1,Pen,{URL},{cells}\n".encode()
-    once = again(content, Outcome([OUT], "DONE"))
+    once = again(content, RowResult([OUT], "DONE"))
     assert once == f"{before},{expected_header}\n1,Pen,{URL},{expected}\n".encode()
-    assert again(once, Outcome([OUT], "DONE")) == once
+    assert again(once, RowResult([OUT], "DONE")) == once
 
 
 def test_failed_rows_can_be_uploaded_as_they_are() -> None:

@@ -22,7 +22,7 @@ Costs = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class EncodingLimits:
     """Of one encoding: bytes of memory and seconds of CPU."""
 
     room: int
@@ -39,7 +39,7 @@ class Effort:
     held: Costs
     up_to: int | None = None
 
-    def fits(self, pixels: int, quality: int, limits: Limits) -> bool:
+    def fits(self, pixels: int, quality: int, limits: EncodingLimits) -> bool:
         """Does a picture of that many pixels stay within the limits?"""
         return (
             pixels * at_quality(self.seconds, quality) <= limits.seconds * 1_000_000
@@ -49,7 +49,7 @@ class Effort:
 
 
 def best(
-    output: OutputFormat, alpha: bool, pixels: int, quality: int, limits: Limits
+    output: OutputFormat, alpha: bool, pixels: int, quality: int, limits: EncodingLimits
 ) -> Effort | None:
     """The first effort of the format that fits; None where even the least does not."""
     efforts = _WITH_ALPHA[output] if alpha else _OPAQUE[output]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imageproc import faults
-from imageproc.images.compress.effort import SECONDS, Limits, best
+from imageproc.images.compress.effort import SECONDS, EncodingLimits, best
 from imageproc.images.compress.engine import call
 from imageproc.images.compress.identify import RefusedError
 from imageproc.images.recipe import Recipe
@@ -25,7 +25,7 @@ def encode(image: Any, recipe: Recipe, room: int, spent: float = 0.0) -> bytes:
     """
     pixels = image.width * image.height
     alpha = bool(image.hasalpha())
-    limits = Limits(room, max(0.0, SECONDS - spent))
+    limits = EncodingLimits(room, max(0.0, SECONDS - spent))
     effort = best(recipe.format, alpha, pixels, recipe.quality, limits)
     if effort is None:
         detail = f"{pixels} pixels as {recipe.format} of quality {recipe.quality}"

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from imageproc.faults import ADDRESS_FORBIDDEN, PORT_FORBIDDEN, URL_INVALID, Fault
 from imageproc.images.fetch.addresses import Address, Policy, allowed
 from imageproc.images.fetch.errors import FetchError
-from imageproc.sheet import Problem, Url, check_url
+from imageproc.sheet import Url, UrlProblem, check_url
 
 
 def check(url: str, policy: Policy) -> Fault | None:
@@ -27,7 +27,7 @@ def check(url: str, policy: Policy) -> Fault | None:
 def parse(url: str, policy: Policy) -> Url:
     """``url`` taken apart; raises FetchError where it may not be asked for."""
     parts = check_url(url)
-    if isinstance(parts, Problem):
+    if isinstance(parts, UrlProblem):
         raise FetchError(URL_INVALID.because(parts.message))
     fault = _judge(parts.authority.host, parts.authority.port, policy)
     if fault is not None:

@@ -106,7 +106,7 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
 
 def _completed(
     request: ProcessingRequest, stream: BinaryIO, file: sheet.SheetFormat, address: Address
-) -> Iterator[tuple[list[str], sheet.Outcome]]:
+) -> Iterator[tuple[list[str], sheet.RowResult]]:
     skipped = _Skipped(request)
     products = _Products(_images(request))
     read_links = sheet.links_of(file) if len(file.images) > 1 else None
@@ -114,7 +114,10 @@ def _completed(
     with stream:
         for line, cells in sheet.cells(stream, file, skipped.lines):
             if line in skipped.lines:
-                yield cells, sheet.Outcome((), SKIPPED, skipped.reason(line), skipped.places(file))
+                yield (
+                    cells,
+                    sheet.RowResult((), SKIPPED, skipped.reason(line), skipped.places(file)),
+                )
                 continue
             number += 1
             urls: Sequence[str] = ()
@@ -127,7 +130,7 @@ def _completed(
             if read_links is None:
                 urls = sheet.split_cell(cells[only], paths=file.paths)
             state = request.status if urls else NO_IMAGE
-            yield cells, sheet.Outcome([""] * len(urls), state, "", places)
+            yield cells, sheet.RowResult([""] * len(urls), state, "", places)
 
 
 def _failed(
@@ -209,12 +212,12 @@ _COLUMNS = ("product__row_number", "position", "id", "status", "output_key", "er
 
 def _outcome(
     images: list[_Image], address: Address, places: Sequence[Sequence[int]] | None
-) -> sheet.Outcome:
+) -> sheet.RowResult:
     urls = [output_url(image, address) or "" for image in images]
     if all(urls):  # as nearly always: only what is completed has one
-        return sheet.Outcome(urls, ImageStatus.COMPLETED.value, "", places)
+        return sheet.RowResult(urls, ImageStatus.COMPLETED.value, "", places)
     state = state_of({image.status for image in images})
-    return sheet.Outcome(urls, state, _errors(images), places)
+    return sheet.RowResult(urls, state, _errors(images), places)
 
 
 def _errors(images: list[_Image]) -> str:

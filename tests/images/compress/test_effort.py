@@ -23,7 +23,7 @@ def test_no_effort_is_above_the_limits(output: OutputFormat) -> None:
     sizes, qualities = (0.01, 1, 8, 22, 50), (1, 50, 70, 90, 95, 100)
     for alpha, megapixels, quality in itertools.product((False, True), sizes, qualities):
         pixels = int(megapixels * MEGA)
-        chosen = effort.best(output, alpha, pixels, quality, effort.Limits(ROOM))
+        chosen = effort.best(output, alpha, pixels, quality, effort.EncodingLimits(ROOM))
         if chosen is not None:
             assert effort.at_quality(chosen.seconds, quality) * megapixels <= 6
             assert effort.at_quality(chosen.held, quality) * pixels <= ROOM
@@ -54,7 +54,7 @@ def test_effort_follows_size_and_quality(
     output: OutputFormat, quality: int, megapixels: float, expected: dict[str, Any] | None
 ) -> None:
     pixels = int(megapixels * MEGA)
-    chosen = effort.best(output, False, pixels, quality, effort.Limits(ROOM))
+    chosen = effort.best(output, False, pixels, quality, effort.EncodingLimits(ROOM))
     assert (chosen and chosen.options) == expected
 
 
@@ -62,21 +62,21 @@ def test_effort_follows_size_and_quality(
 def test_transparency_costs_more(output: OutputFormat, megapixels: int) -> None:
     """The largest picture that is still written with alpha; a little more is refused."""
     pixels = megapixels * MEGA
-    assert effort.best(output, True, pixels, 50, effort.Limits(ROOM))
+    assert effort.best(output, True, pixels, 50, effort.EncodingLimits(ROOM))
     above = int(1.15 * pixels)
-    assert not effort.best(output, True, above, 50, effort.Limits(ROOM))
-    assert effort.best(output, False, above, 50, effort.Limits(ROOM))
+    assert not effort.best(output, True, above, 50, effort.EncodingLimits(ROOM))
+    assert effort.best(output, False, above, 50, effort.EncodingLimits(ROOM))
 
 
 def test_a_jpeg_of_low_quality_fits_beside_any_source() -> None:
-    assert effort.best("jpeg", False, 50 * MEGA, 50, effort.Limits(0))
+    assert effort.best("jpeg", False, 50 * MEGA, 50, effort.EncodingLimits(0))
 
 
 def test_time_spent_on_colours_is_not_there_for_the_encoder() -> None:
-    after_hdr = effort.Limits(ROOM, 6.0 - 0.12 * 40)
+    after_hdr = effort.EncodingLimits(ROOM, 6.0 - 0.12 * 40)
     assert not effort.best("webp", False, 40 * MEGA, 50, after_hdr)
-    assert effort.best("webp", False, 40 * MEGA, 50, effort.Limits(ROOM))
-    assert effort.best("jpeg", False, 50 * MEGA, 50, effort.Limits(ROOM, 0.0))
+    assert effort.best("webp", False, 40 * MEGA, 50, effort.EncodingLimits(ROOM))
+    assert effort.best("jpeg", False, 50 * MEGA, 50, effort.EncodingLimits(ROOM, 0.0))
 
 
 def test_what_a_source_holds_is_not_there_for_the_encoder() -> None:
