@@ -98,11 +98,9 @@ def test_a_plain_tiff_has_no_hole(compression: str, colour: str) -> None:
     )
 
 
-def test_bytes_that_packbits_copies_may_be_zeros() -> None:
-    """An encoder that looks for no repetitions: 128 bytes as they are behind their number."""
-    rows = 256 * (b"\x7f" + bytes(128) + b"\x7f" + bytes(range(128)))
+def _packbits(rows: bytes) -> bytes:
+    """A grey TIFF of 256 x 256 in one strip, packed as ``rows``."""
     plain = pictures.encoded(Image.new("L", (256, 256)), "TIFF", compression="packbits")
-    assert bytes(128) + b"\x7f" in rows
     directory = int.from_bytes(plain[4:8], "little")
     entries = bytearray(plain[directory + 2 : directory + 2 + 12 * plain[directory]])
     for at in range(0, len(entries), 12):
@@ -114,10 +112,22 @@ def test_bytes_that_packbits_copies_may_be_zeros() -> None:
         if tag == 279:
             entries[at + 8 : at + 12] = len(rows).to_bytes(4, "little")
     head = b"II*\0" + (8 + len(rows)).to_bytes(4, "little")
-    data = head + rows + plain[directory : directory + 2] + entries + bytes(4)
+    return head + rows + plain[directory : directory + 2] + entries + bytes(4)
+
+
+def test_bytes_that_packbits_copies_may_be_zeros() -> None:
+    """An encoder that looks for no repetitions: 128 bytes as they are behind their number."""
+    data = _packbits(256 * (b"\x7f" + bytes(128) + b"\x7f" + bytes(range(128))))
     shown = opened(rendition(data).data).convert("L")
     assert shown.getpixel((60, 100)) <= 8  # type: ignore[operator]
     assert shown.getpixel((250, 100)) > 100  # type: ignore[operator]
+
+
+def test_a_hole_that_unpacks_to_the_right_length_is_a_hole() -> None:
+    """Each sample by itself behind a zero, its number less one."""
+    rows = 256 * 256 * b"\0\x80"
+    assert opened(rendition(_packbits(rows)).data).convert("L").getpixel((60, 60)) == 128
+    assert fault(_packbits(rows[:20_000] + bytes(600) + rows[20_600:])).code == "image_corrupt"
 
 
 def test_a_gif_whose_data_ends_early_is_cut_off() -> None:
