@@ -1,4 +1,4 @@
-"""Image hosts that have shown a limit, or that an operator sets one."""
+"""Image hosts that have shown a limit."""
 
 from __future__ import annotations
 
@@ -65,18 +65,7 @@ class HostAdmin(OperatorAdmin):
     close = on_page(CLOSE)
     open = on_page(OPEN)
 
-    def get_fields(self, request: HttpRequest, obj: Host | None = None) -> tuple[str, ...]:
-        if obj is None:
-            return ("name", "fixed_pace", "held")
-        return ("name", "state", "paced", "fixed_pace", "closed_until", "silent_since", "signed_at")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """A host may get a pace before it has shown a limit."""
-        return self.has_operate_permission(request)
-
-    def save_model(self, request: HttpRequest, obj: Host, form: Any, change: bool) -> None:
-        obj.name = obj.name.strip().lower()
-        super().save_model(request, obj, form, change)
+    fields = ("name", "state", "paced", "fixed_pace", "closed_until", "silent_since", "signed_at")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).with_clock()

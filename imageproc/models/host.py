@@ -30,8 +30,8 @@ FORGOTTEN = timedelta(minutes=5)
 # How the pace rises (see ``Host.raise_pace``).
 RECOVERED = 0.95
 RECOVERY = 0.02
-SEARCH = 0.004
-SEARCH_BEYOND = 0.05
+SEARCH = 0.05
+SEARCH_BEYOND = 0.1
 ALIKE = 0.15
 SUREST = 5
 
@@ -191,7 +191,7 @@ class Host(models.Model):
             gain = self.limit * RECOVERY * self.pace * seconds
             self.pace = min(RECOVERED * self.limit, self.pace + gain)
         elif self.pace < (1 + ALIKE) * self.limit:
-            self.pace *= 1 + SEARCH / 2**self.confirmed * seconds
+            self.pace *= 1 + SEARCH / 4**self.confirmed * seconds
         else:
             self.pace *= 1 + SEARCH_BEYOND * seconds
         self.pace = min(self.pace, FASTEST_PACE)

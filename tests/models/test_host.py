@@ -92,7 +92,7 @@ def test_one_probe_at_a_time_and_its_answer_opens() -> None:
 
 
 def test_the_pace_comes_back_soon_and_then_rises_slowly() -> None:
-    row = host(10.0)
+    row = host(10.0, limit=10.0, confirmed=1)
     row.slow_down(after(1), after(1), 1.0, rate=0)
     row.answered(after(2), after(1.5))
     reached = []

@@ -24,6 +24,7 @@ from imageproc.images.record import record
 from imageproc.models import (
     ApiKey,
     ClusterHeartbeat,
+    Host,
     ProcessingRequest,
     ProductImage,
     Switch,
@@ -43,7 +44,7 @@ def admin_of(model: type[models.Model]) -> Any:
     return admin.site.get_model_admin(model)
 
 
-CONFIRMED = {"confirmed": "yes", "priority": "high"}
+CONFIRMED = {"confirmed": "yes", "priority": "high", "pace": "2"}
 # (model, operation) of a page's buttons, and of a list's actions.
 BUTTONS = [
     pytest.param(model, name, id=f"{model.__name__}-{name}")
@@ -96,11 +97,14 @@ def things() -> dict[type[models.Model], models.Model]:
         ProductImage: of.images.get(status="FAILED"),
         WebhookDelivery: delivery,
         ApiKey: key,
+        Host: Host.objects.create(name="shop.example", pace=1.0),
         Switch: Switch.objects.get(name=Switch.INTAKE),
     }
 
 
 def thing_for(things: dict[Any, Any], model: Any, name: str) -> Any:
+    if name == "open":
+        Host.objects.update(held=True)
     return Switch.objects.get(name=Switch.WORKERS) if name == "resume" else things[model]
 
 
