@@ -102,8 +102,6 @@ def test_a_host_that_is_down_for_a_while(
     ground.until(lambda: ground.done(request_id) == 1000)
     facts = {"down_s": seconds, "under_way": under_way, "probes": probes}
     ledger.close(ground.finish(), up_again_after_s=again, **facts)
-        ground.finish(), down_s=seconds, under_way=under_way, probes=probes, up_again_after_s=again
-    )
     assert probes <= 30
 
 
