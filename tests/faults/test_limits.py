@@ -100,7 +100,7 @@ def test_a_host_that_is_down_for_a_while(
     ground.until(lambda: ground.done(request_id) > done + 20)
     again = round(time.monotonic() - back, 1)
     ground.until(lambda: ground.done(request_id) == 1000)
-    facts = {"down_s": seconds, "under_way": under_way, "probes": probes}
+    facts: dict[str, Any] = {"down_s": seconds, "under_way": under_way, "probes": probes}
     ledger.close(ground.finish(), up_again_after_s=again, **facts)
     assert probes <= 30
 
