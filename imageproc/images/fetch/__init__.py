@@ -1,7 +1,8 @@
 """The only HTTP client of the product: images and webhooks.
 
-``get`` and ``post`` return an Answer or a Fault and raise nothing. Every URL is judged (``target``,
-``addresses``), every dial goes to a judged address (``dial``), one deadline bounds the whole.
+``get`` and ``post`` return an Answer or a Fault and raise nothing. Every URL is checked
+(``target``, ``addresses``), connections go to checked addresses only (``dial``), and one deadline
+bounds it all.
 """
 
 from imageproc.images.fetch.addresses import Policy

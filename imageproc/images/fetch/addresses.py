@@ -1,4 +1,5 @@
-"""Which addresses may be dialled: the operator's policy, and the table of special networks. Pure.
+"""Which addresses may be connected to: the operator's policy and the table of special networks.
+Pure.
 
 The table is our own: ``ipaddress.is_global`` of Python 3.11 calls 224.0.0.1, 2002::/16 and
 64:ff9b::/96 global.
@@ -25,7 +26,7 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the operator opened: networks that are refused otherwise, and the ports."""
+    """What the operator allows: special networks that are refused otherwise, and ports."""
 
     allow_cidrs: tuple[Network, ...] = ()
     allow_ports: frozenset[int] = frozenset({80, 443})

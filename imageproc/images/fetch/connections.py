@@ -1,8 +1,8 @@
 """urllib3's connections over judged sockets, and which of them may serve another image.
 
-HTTP/1.1 has no name for an answer: whatever comes first over a connection *is* the answer to the
-request sent last. So a connection with anything wrong about it is closed, and one that has served
-an image rests first: a host that sends more than its answers is found out (docs/adr/0003).
+HTTP/1.1 does not number its responses: whatever comes next over a connection counts as the response
+to the last request. So a connection is closed if anything about it is wrong, and rests after each
+image: surplus bytes of a faulty host then show before the next request (docs/adr/0003-outbound.md).
 """
 
 from __future__ import annotations

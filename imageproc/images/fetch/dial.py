@@ -1,8 +1,8 @@
-"""Connections to judged addresses only.
+"""Connects to allowed addresses only.
 
-A name is resolved anew for every dial, off the calling thread, because ``getaddrinfo`` cannot be
-interrupted. **Every** answer must be allowed, the address that was judged is the address that is
-dialled, and the peer is judged once more. So nothing is gained by rebinding a name.
+A name is resolved for every connection, on a separate thread, because ``getaddrinfo`` cannot be
+interrupted. **Every** address of the name must be allowed, the connection goes to the address that
+was checked, and the peer is checked once more. So DNS rebinding gains an attacker nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""URL -> the bytes of a file that may be an image, or the Fault that says why not."""
+"""Downloads a file that may be an image, or returns the Fault that says why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong inside an exchange is raised, and becomes a Fault in one place: here."""
+"""Turns the exceptions of an exchange into Faults."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class FetchError(Exception):
         self.fault = fault
 
 
-# What an answer can make http.client, urllib3 and its decoders raise.
+# What http.client, urllib3 and its decoders can raise while they read a response.
 ERRORS = (FetchError, HTTPError, HTTPException, OSError, ValueError, EOFError)
 
 

@@ -1,4 +1,4 @@
-"""An answer read as browsers read it, for urllib3's connections (``response_class``).
+"""Reads responses as browsers do, for urllib3's connections (``response_class``).
 
 ``http.client`` takes every interim answer but 100 for the answer, so that the real one is still to
 come when the connection serves the next image; stops at the first malformed header line and forgets
@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 from imageproc.images.fetch.sockets import MAX_HEADER_BYTES, Bounded
 
-MAX_INTERIM = 100  # answers before the answer
+MAX_INTERIM = 100  # interim (1xx) responses before the final one
 MAX_FIELDS = 500
 _MAX_CHUNK_LINE = 4096
 _STATUS = re.compile(rb"HTTP/1\.(\d)[ \t]+(\d{3})(?!\d)[ \t]*([^\r\n]*)\r?\n")
@@ -35,7 +35,7 @@ Fields = list[tuple[bytes, bytes]]
 
 
 class Response(HTTPResponse):
-    """As http.client's own, but for what is said above."""
+    """http.client's response with these differences."""
 
     fp: Any
 

@@ -1,7 +1,7 @@
-"""Sockets that know when their exchange must be over.
+"""Sockets with a deadline for the whole exchange.
 
-Each read and write gets only the time that is left. A timeout for each read would not stop a host
-that sends a byte a second, in its headers or in its body. No watchdog thread, no lock.
+Each read and write gets only the time that is left. A timeout per read would not stop a host that
+sends one byte a second in its headers or body. This needs no watchdog thread and no lock.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Bounded:
 
     expires_at: float = math.inf  # time.monotonic()
     budget: float = math.inf  # bytes that may still be received
-    surplus = False  # more than the answer was received
+    surplus = False  # more than the response was received
 
     def begin(self, seconds: float) -> None:
         """Start an exchange: the time for all of it, and the budget of its headers."""
@@ -35,7 +35,7 @@ class Bounded:
 
     @property
     def answering(self) -> bool:
-        """Whether anything of the answer has come."""
+        """Whether any byte of the response has arrived."""
         return self.budget < MAX_HEADER_BYTES
 
     def headers_done(self) -> None:
@@ -55,7 +55,7 @@ class Bounded:
         return received
 
     def unasked(self: Any) -> bytes | None:
-        """What has come without a request: a byte of it, b"" for the end, None for nothing.
+        """A byte that arrived without a request, b"" if the host closed the connection, or None.
 
         TLS session tickets, which are no data, are taken in on the way.
         """

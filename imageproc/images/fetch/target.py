@@ -1,7 +1,7 @@
-"""Which URLs may be asked for, as far as can be told without DNS. Pure.
+"""Which URLs may be requested, as far as can be judged without DNS. Pure.
 
-``imageproc.sheet`` takes a URL apart, for uploads as for this client. The addresses that a name
-resolves to are judged when it is dialled (``dial``).
+``imageproc.sheet`` parses URLs, both for uploads and for this client. The addresses of a name are
+checked when it is connected to (``dial``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from imageproc.sheet import Url, UrlProblem, check_url
 
 
 def check(url: str, policy: Policy) -> Fault | None:
-    """Why ``url`` may not be asked for, or None."""
+    """Why ``url`` may not be requested, or None."""
     try:
         parse(url, policy)
     except FetchError as refused:
@@ -25,7 +25,7 @@ def check(url: str, policy: Policy) -> Fault | None:
 
 
 def parse(url: str, policy: Policy) -> Url:
-    """``url`` taken apart; raises FetchError where it may not be asked for."""
+    """Parse ``url``. Raises FetchError if it may not be requested."""
     parts = check_url(url)
     if isinstance(parts, UrlProblem):
         raise FetchError(URL_INVALID.because(parts.message))

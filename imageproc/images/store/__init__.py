@@ -1,9 +1,9 @@
-"""Objects under keys, whole or not at all: on S3 through django-storages, or in files.
+"""Stores objects under keys, whole or not at all: on S3 through django-storages, or in files.
 
-Writers answer with `Stored` or a `Fault`, because an image's retry is decided by the fault. Every
-storage failure is transient, a missing bucket, mount or permission too: an operator can mend those
-while the rows wait, and nothing should be lost to a mistyped setting. Readers, deleters and
-listings raise `StoreError`; a key that is not in a storage that answers, `FileNotFoundError`.
+`put` and `put_stream` return `Stored` or a `Fault`, because the fault decides whether an image is
+retried. Every storage failure is transient, even a missing bucket, mount or permission: an operator
+can fix those while the rows wait, and nothing should be lost to a mistyped setting. All other
+functions raise `StoreError`, or `FileNotFoundError` for a missing key in a storage that works.
 
 Keys are relative paths of plain segments, "a/b/c.jpg". Everything here may be called from any
 thread of any process, also after a fork.
@@ -58,7 +58,8 @@ PRIVATE = "private, no-cache"
 
 
 class Objects(Protocol):
-    """What a kind of storage must offer. Keys are checked already; errors are raised raw."""
+    """The interface of a kind of storage. Keys are already checked; errors are the library's
+    own."""
 
     @property
     def storage(self) -> Storage: ...
@@ -83,7 +84,7 @@ _lock = threading.Lock()
 
 
 def _forget() -> None:
-    """A forked child makes its own client: sockets must not be shared between processes."""
+    """Make a forked child create its own client: processes must not share sockets."""
     global _current, _lock
     _current, _lock = None, threading.Lock()
 
@@ -92,10 +93,10 @@ os.register_at_fork(after_in_child=_forget)
 
 
 def _objects() -> Objects:
-    """The storage of the settings; made once a process, shared by its threads.
+    """The storage of the settings, created once per process and shared by its threads.
 
-    Django makes a storage for every thread that asks while there is none, and each would get a
-    client of its own: 16 MB and 0.2 s of CPU. So the first is asked for under the lock.
+    Without the lock, Django would create one for every thread that asks at the same time, each with
+    a client of its own: 16 MB and 0.2 s of CPU.
     """
     global _current
     found = _current
@@ -122,7 +123,7 @@ def _make(storage: Storage) -> Objects:
 def put(
     key: str, data: bytes, content_type: str, *, cache_control: str = IMMUTABLE
 ) -> Stored | Fault:
-    """Store ``data`` under ``key``, over whatever was there; durable when this returns."""
+    """Store ``data`` under ``key``, replacing what was there. It is durable when this returns."""
     try:
         return _objects().put(checked_key(key), data, content_type, cache_control)
     except STORE_ERRORS as error:
@@ -132,10 +133,10 @@ def put(
 def put_stream(
     key: str, chunks: Iterable[bytes], content_type: str, *, cache_control: str = PRIVATE
 ) -> Stored | Fault:
-    """Store a body of any length in constant memory; nothing is visible before all of it is.
+    """Store a body of any length in constant memory. It becomes visible only as a whole.
 
-    A StoreError or OSError of ``chunks`` itself becomes the fault too; any other error of theirs
-    passes through. Neither leaves anything behind.
+    A StoreError or OSError raised by ``chunks`` is returned as a fault too; any other error of
+    theirs passes through. In both cases nothing is left behind.
     """
     try:
         return _objects().put_stream(checked_key(key), chunks, content_type, cache_control)
@@ -150,13 +151,13 @@ def open_read(key: str) -> BinaryIO:
 
 
 def read_range(key: str, start: int, length: int) -> bytes:
-    """At most ``length`` bytes from offset ``start``; fewer where the object ends."""
+    """At most ``length`` bytes from offset ``start``; fewer at the end of the object."""
     with raising_store_errors():
         return _objects().read_range(checked_key(key), start, length)
 
 
 def size(key: str) -> int | None:
-    """Bytes of the object, or None where there is none."""
+    """The object's size in bytes, or None if there is none."""
     with raising_store_errors():
         return _objects().size(checked_key(key))
 
@@ -166,7 +167,7 @@ def exists(key: str) -> bool:
 
 
 def delete_many(keys: Iterable[str]) -> None:
-    """Delete objects; those that are gone already are no error."""
+    """Delete objects. A missing object is no error."""
     with raising_store_errors():
         _objects().delete_many(checked_key(key) for key in keys)
 
@@ -185,12 +186,12 @@ def delete_prefix(prefix: str) -> None:
 
 
 def public_url(key: str) -> str | None:
-    """The object's address on the CDN of S3_CUSTOM_DOMAIN, or None where there is none."""
+    """The object's URL on the CDN of S3_CUSTOM_DOMAIN, or None if that is not set."""
     return _objects().public_url(checked_key(key))
 
 
 def probe() -> Fault | None:
-    """Whether the storage can be reached and written to, as far as that can be seen cheaply."""
+    """A cheap check of the storage. None if it works, as far as can be seen, else the fault."""
     try:
         _objects().probe()
     except STORE_ERRORS as error:
@@ -199,21 +200,22 @@ def probe() -> Fault | None:
 
 
 def prepare(*, create: bool) -> bool:
-    """Make the bucket or the folder where it is missing. Whether it was made now.
+    """Create the bucket or folder if it is missing. Returns whether it was created now.
 
-    ``create`` False: objects were stored before, so that a bucket or a mount that is missing is an
-    outage, and a new one in its place would make a loss of it. Raises StoreError then.
+    With ``create`` False objects were stored before, so a missing bucket or mount is an outage, and
+    an empty one in its place would turn that into a loss. Raises StoreError then.
     """
     with raising_store_errors():
         return _objects().prepare(create=create)
 
 
 def is_folder() -> bool:
-    """Whether objects are files; makes no client of S3."""
+    """Whether objects are stored as files. Creates no S3 client."""
     return isinstance(storages["default"], FileSystemStorage)
 
 
 def sweep_leftovers(older_than: float = 24 * 3600) -> int:
-    """Remove what writes that were killed ``older_than`` seconds ago left behind; how many."""
+    """Remove what writes that were killed more than ``older_than`` seconds ago left behind. Returns
+    how many."""
     with raising_store_errors():
         return _objects().sweep_leftovers(older_than)

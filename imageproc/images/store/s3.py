@@ -1,12 +1,11 @@
-"""Objects on S3, by the client that django-storages sets up.
+"""Stores objects on S3 with the client that django-storages sets up.
 
 Plain PUTs (``direct``, then ``put_object``) and ``upload_part``: no look before the write, because
 S3 replaces a whole object at once, and no transfer manager for bodies of some kilobytes. Each has a
-Content-MD5, by which the server refuses a body that did not arrive as it was sent, and the answer
-is read too (``digests``). botocore then leaves out its own CRC.
+Content-MD5, by which the server refuses a body that did not arrive as it was sent; its response is
+checked too (``digests``). botocore then leaves out its own CRC.
 
-A bucket that is missing is an outage, whatever key was asked for; only a bucket that answers can
-have lost a key.
+A missing bucket is an outage, not a missing key: only a bucket that responds can lack a key.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 # At most 10,000 parts of 5 MB or more: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 PART_BYTES = 8 * 1024 * 1024
-# S3 deletes so many keys a call.
+# The most keys that S3 deletes per call.
 DELETE_BATCH = 1000
 
 
@@ -41,7 +40,7 @@ class S3Objects:
     """The object store over one bucket, with one client for all threads of this process.
 
     boto3's clients may be shared between threads, its resources may not, which is why the storage
-    itself makes a connection a thread: 20 ms and 10 MB for each of a worker's many threads.
+    itself creates a connection per thread: 20 ms and 10 MB for each of a worker's many threads.
     """
 
     def __init__(self, storage: Any) -> None:
@@ -78,7 +77,8 @@ class S3Objects:
         return stored
 
     def _read_back(self, stored: Stored) -> None:
-        """A server may have ETags of its own kind and not say so; what it holds settles it."""
+        """Compare the stored bytes, because a server may use another kind of ETag without saying
+        so."""
         digest = hashlib.sha256()
         with self.open_read(stored.key) as stream:
             while block := stream.read(PART_BYTES):
@@ -124,7 +124,7 @@ class S3Objects:
         return stored
 
     def _send_part(self, key: str, upload: str, number: int, part: bytes) -> tuple[str, bool]:
-        """The part's ETag, and whether nothing in the answer speaks against it."""
+        """The part's ETag, and whether nothing in the response contradicts its digest."""
         digests = Digests.of(part)
         answer = self.client.upload_part(
             Bucket=self.bucket,
@@ -151,14 +151,12 @@ class S3Objects:
         try:
             return self.get_range(key, start, length)[0]
         except ClientError as error:
-            if (
-                _status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-            ):  # it begins behind the end of the object
-                return b""
-            raise
+            if _status(error) != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise
+            return b""  # the range starts behind the end of the object
 
     def get_range(self, key: str, start: int, length: int) -> tuple[bytes, str]:
-        """The bytes and the ETag of the object that they come from."""
+        """The bytes and the object's ETag."""
         if length <= 0:
             return b"", ""
         try:
@@ -187,8 +185,8 @@ class S3Objects:
         return None
 
     def _require_bucket(self) -> None:
-        """Raise unless the bucket answers. The 404 of a missing key is that of a missing bucket
-        too: HEAD has no body to tell them apart, and not every server tells them apart by GET."""
+        """Raise unless the bucket exists. After a 404 for a key this must be checked: a HEAD has no
+        body that tells a missing key from a missing bucket, and some servers' GET neither."""
         try:
             self.client.head_bucket(Bucket=self.bucket)
         except ClientError as error:
@@ -246,10 +244,10 @@ class S3Objects:
 
 
 class _Blocks(io.RawIOBase):
-    """An object read by ranges, so that a slow reader holds no connection open.
+    """Reads an object in ranges, so that a slow reader holds no connection open.
 
-    botocore retries a range that fails to start; the ETag shows a replaced object, of which
-    otherwise one half would be joined to the other half of its successor.
+    botocore retries a range that fails at its start. The ETag is compared for each range, because
+    an object that was replaced meanwhile would be read half old, half new.
     """
 
     def __init__(self, objects: S3Objects, key: str, size: int, etag: str) -> None:
@@ -279,7 +277,7 @@ class _Blocks(io.RawIOBase):
 
 
 def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Chunks of any size as parts of PART_BYTES; only the last is shorter."""
+    """Join chunks of any size into parts of PART_BYTES; only the last is shorter."""
     buffer = bytearray()
     for chunk in chunks:
         buffer += chunk
@@ -291,7 +289,7 @@ def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _headers(answer: Any) -> dict[str, str]:
-    """Of an answer to the client; lower-case names."""
+    """The headers of a response to the client, with lower-case names."""
     return dict(answer["ResponseMetadata"]["HTTPHeaders"])
 
 

@@ -1,4 +1,4 @@
-"""What a write answers, which keys are legal, and what an error of the storage becomes."""
+"""The result of a write, the rules for keys, and the faults that stand for storage errors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from imageproc.faults import INTERNAL, STORAGE_FAILED, Fault
 
 # The limit of S3: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 MAX_KEY_BYTES = 1024
-# A name that begins so is a write in progress (store/files.py), never an object.
+# Names that start with this are writes in progress (store/files.py), never objects.
 PARTIAL = ".partial-"
 _SEGMENT = re.compile(r"[^/\\\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A whole, durable object. ``size`` in bytes; ``sha256`` in hex, of the bytes handed in."""
+    """A whole, durable object. ``size`` in bytes; ``sha256`` in hex, of the bytes that were
+    passed."""
 
     key: str
     size: int
@@ -29,7 +30,7 @@ class Stored:
 
 
 class StoreError(Exception):
-    """The storage could not be read or changed; ``fault`` says why."""
+    """The storage could not be read or changed. ``fault`` says why."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.detail or fault.message)
@@ -37,14 +38,14 @@ class StoreError(Exception):
 
 
 class BadKeyError(ValueError):
-    """A key that could leave its folder, or that no storage can hold."""
+    """A key that could escape its folder, or that a storage cannot hold."""
 
 
 class MismatchError(Exception):
-    """The storage says that it holds something else than what was sent."""
+    """The storage holds something other than what was sent."""
 
 
-# Whatever a storage raises that is no bug of ours.
+# All errors of a storage that are not bugs of ours.
 STORE_ERRORS = (BotoCoreError, ClientError, OSError, BadKeyError, MismatchError, StoreError)
 
 
@@ -63,8 +64,7 @@ def checked_key(key: str) -> str:
 def as_fault(error: Exception) -> Fault:
     """The fault of one of STORE_ERRORS.
 
-    The detail is a code, never the library's sentence,
-    which may name addresses.
+    Its detail is a code, never the library's message, which may name addresses.
     """
     if isinstance(error, StoreError):
         return error.fault
