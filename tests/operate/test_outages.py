@@ -91,7 +91,7 @@ def kind_of(answer: Any) -> str:
     if answer["Content-Type"] == "application/problem+json":
         return str(answer.json()["code"])
     assert answer["Content-Type"] == "text/html; charset=utf-8"
-    assert b"try again in a minute" in answer.content
+    assert b"Try again in a minute" in answer.content
     return "page"
 
 
@@ -114,7 +114,7 @@ def test_what_is_raised_in_the_middleware_is_an_outage_too(
     monkeypatch.setattr("config.middleware.BodyLimit.process_view", refuse)
     page, call = anna.get("/requests/"), anna.get("/api/schema")
     assert (page.status_code, page["Retry-After"]) == (503, "30")
-    assert b"try again in a minute" in page.content
+    assert b"Try again in a minute" in page.content
     assert (call.status_code, call["Retry-After"], call.json()["code"]) == (503, "30", code)
 
 
