@@ -156,7 +156,7 @@ TABLE: dict[str, tuple[bool, str, str]] = {
     "cannot_encode": (
         True,
         "The image cannot be written in the chosen format within the limits of time and memory.",
-        "Choose JPEG, a lower quality or a smaller size.",
+        "Choose a smaller size or a lower quality, or JPEG where the format is another.",
     ),
     "storage_failed": (
         False,
@@ -206,7 +206,7 @@ TABLE: dict[str, tuple[bool, str, str]] = {
     "delivery_died": (
         True,
         "Sending this webhook stopped the worker again and again.",
-        "Send it again once the cause is mended.",
+        "Send it again once the cause is fixed.",
     ),
     "internal": (
         False,

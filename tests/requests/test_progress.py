@@ -47,7 +47,6 @@ def test_percent_counts_every_end(
         cancelled_images=cancelled,
     )
     assert report.progress_of(of).percent == percent
-    assert report.status_of(row(total_images=total, completed_images=completed)).progress <= 100
 
 
 @pytest.mark.parametrize("total", [10_001, 20_001, 100_000, 1_000_000])
