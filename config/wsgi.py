@@ -7,6 +7,7 @@ from typing import Any
 from wsgiref.types import StartResponse
 
 from django.core.wsgi import get_wsgi_application
+from django.db import connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_wsgi_application()
@@ -16,6 +17,7 @@ from imageproc.requests.operations import prepare_folder  # noqa: E402
 
 refuse_unsafe()
 prepare_folder()
+connections.close_all()  # the threads that answer have connections of their own
 
 
 def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

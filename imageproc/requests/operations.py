@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 
 from imageproc.images import store
 from imageproc.models import (
@@ -192,8 +192,7 @@ def prepare_storage() -> bool:
 def prepare_folder() -> None:
     """Create the storage folder at the start of a process, if objects are stored as files.
 
-    Errors are only logged: whatever needs the folder will report them. The connection to the
-    database is closed, because the process may still fork.
+    Errors are only logged: whatever needs the folder will report them.
     """
     if not store.is_folder():
         return
@@ -201,5 +200,3 @@ def prepare_folder() -> None:
         prepare_storage()
     except (store.StoreError, DatabaseError) as error:
         log.warning("the storage folder cannot be prepared: %s", error)
-    finally:
-        connection.close()
