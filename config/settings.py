@@ -8,6 +8,7 @@ for, and ``imageproc.checks`` refuses what is unsafe.
 import logging
 import os
 import secrets
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,14 @@ DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 def _laptop_secret() -> str:
     """A random key kept beside the laptop's data, readable by its owner only."""
     path = DATA_DIR / "secret-key"
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    if not path.exists():
+        # Written whole, then named: processes that start together must read the same key.
+        draft = path.with_name(f"secret-key.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(50))
-    except FileExistsError:
-        pass
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
     return path.read_text()
 
 

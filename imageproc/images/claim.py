@@ -53,6 +53,8 @@ class Job:
     starts_at: float = 0.0
     # It shows whether its host answers again.
     probe: bool = False
+    # How often its host refused it while giving others.
+    refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +229,7 @@ def _lease(ids: list[UUID]) -> list[Job]:
 # What a Job is made of, and no more: model instances would cost 0.2 ms an image.
 _READ = (
     *("id", "request_id", "input_url", "host", "position"),
-    *("attempts", "store_failures", "fetch_failures"),
+    *("attempts", "store_failures", "fetch_failures", "refusals"),
     *("product__serial_number", "product__product_name"),
     *("request__recipe", "request__store_originals"),
 )
@@ -251,4 +253,5 @@ def _job(image: Any, lease_id: UUID) -> Job:
         recipe=image.request__recipe,
         store_original=image.request__store_originals,
         watched=attempts_without_end(image) > 1,
+        refusals=image.refusals,
     )

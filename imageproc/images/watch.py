@@ -93,7 +93,9 @@ class Watch:
             return self._answered(host, outcome, pictures=1)
         match outcome.fault.sign:
             case HostSign.SLOW_DOWN:
-                return self._refused(host, outcome)
+                # A host that gives the others and refuses this image again means the image.
+                is_image = outcome.job.refusals > 0 and host.answers > 0
+                return outcome if is_image else self._refused(host, outcome)
             case HostSign.NO_ANSWER:
                 host.failures += 1
                 host.answers //= 2

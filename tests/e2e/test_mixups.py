@@ -25,8 +25,9 @@ def mixups() -> Iterator[MixupOrigin]:
 
 @pytest.fixture
 def service(mixups: MixupOrigin) -> Iterator[Service]:
-    """On SQLite and files; each image is tried once."""
-    with_origin = Service(mixups.port, env={"MAX_ATTEMPTS": "1", "FETCH_DEADLINE": "5"})
+    """On SQLite and files; each image is tried once, and a host that gives nothing is soon down."""
+    env = {"MAX_ATTEMPTS": "1", "FETCH_DEADLINE": "5", "HOST_PATIENCE": "5"}
+    with_origin = Service(mixups.port, env=env)
     with_origin.start()
     yield with_origin
     with_origin.stop()

@@ -26,7 +26,11 @@ def machines(_postgres: Postgres, _rclone: Rclone, tmp_path: Path) -> Iterator[G
     ground = Ground(_postgres, _rclone, kind=Web, LEASE_SECONDS="10", TICK_SECONDS="5")
     try:
         ground.service.start()
+        key = Path(ground.service.env["DATA_DIR"], "secret-key").read_text()
         for name in ("first", "second"):
+            # As SECRET_KEY does in production: tasks are signed.
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "secret-key").write_text(key)
             ground.workers(DATA_DIR=str(tmp_path / name))
         yield ground
     finally:

@@ -146,6 +146,7 @@ class Stack:
                 "ENV_FILE": os.devnull,
                 "DATA_DIR": str(self.folder / name),
                 **environment,
+                "METRICS_DIR": str(self.folder / f"{name}-metrics"),  # a tmpfs in the container
                 **self.extra,
             },
             stdout=(self.folder / f"{name}.log").open("wb"),

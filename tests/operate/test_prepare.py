@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.test import override_settings
 
 from imageproc.images import store
@@ -46,12 +45,7 @@ def test_it_is_not_made_anew_under_requests(missing_storage: object) -> None:
         assert store.probe() is not None
 
 
-def test_a_process_makes_its_folder_and_leaves_no_connection(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    closed: list[bool] = []
-    monkeypatch.setattr(connection, "close", lambda: closed.append(True))
+def test_a_process_makes_its_folder(tmp_path: Path) -> None:
     with override_settings(STORAGES=file_storages(tmp_path / "files")):
         operations.prepare_folder()
         assert store.probe() is None
-    assert closed == [True]
