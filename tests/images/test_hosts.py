@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -41,6 +42,16 @@ def judged(watch: Watch, *outcomes: Failed) -> list[bool]:
 def test_asked_to_slow_down_is_the_hosts_from_the_first_time() -> None:
     [job] = jobs(1)
     assert judged(Watch(), Failed(job, HOST_BUSY)) == [True]
+
+
+def test_an_image_refused_again_while_others_are_given_is_to_blame_itself() -> None:
+    """One bad image must not slow its host for all the others."""
+    watch, [job] = Watch(), jobs(1)
+    again = Failed(replace(job, refusals=1), HOST_BUSY)
+    assert judged(watch, again) == [True]  # the host gives nobody anything
+    watch.judge(build.done(job))
+    assert watch.judge(again) == again
+    assert judged(watch, Failed(job, HOST_BUSY)) == [True]
 
 
 def test_failures_are_the_hosts_from_the_fifth_in_a_row() -> None:
