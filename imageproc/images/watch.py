@@ -120,7 +120,9 @@ class Watch:
         return outcome
 
     def _refused(self, host: _Acquaintance, failed: Failed) -> Refused:
-        picked_out, host.answers = host.answers > 0, 0
+        # A probe that is asked to slow down may be the one image that always is.
+        slow_probe = failed.job.probe and failed.fault.sign is HostSign.SLOW_DOWN
+        picked_out, host.answers = host.answers > 0 or slow_probe, 0
         return Refused(failed.job, failed.fault, failed.milliseconds, failed.asked_at, picked_out)
 
     def _denied(self, host: _Acquaintance, failed: Failed) -> Outcome:

@@ -35,6 +35,11 @@ class Broker(ORM):  # type: ignore[misc]
     waits for a lock to run out, and no host's clock matters.
     """
 
+    @staticmethod
+    def get_connection(list_key: str | None = None) -> Any:
+        """The table. q2's own asks the database at once: no cluster could start without it."""
+        return OrmQ.objects
+
     def dequeue(self) -> list[tuple[int, str]]:
         """The oldest task as (id, signed package), or after a pause nothing."""
         with board.polling():
