@@ -120,7 +120,7 @@ class Watch:
         return outcome
 
     def _refused(self, host: _Acquaintance, failed: Failed) -> Refused:
-        # A probe that is asked to slow down may be the one image that always is.
+        # The image may be one that its host always refuses, so a refused probe counts against it.
         slow_probe = failed.job.probe and failed.fault.sign is HostSign.SLOW_DOWN
         picked_out, host.answers = host.answers > 0 or slow_probe, 0
         return Refused(failed.job, failed.fault, failed.milliseconds, failed.asked_at, picked_out)
