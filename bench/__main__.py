@@ -111,7 +111,7 @@ def _ceiling(origin: OriginProcess, names: list[str], count: int) -> Lap:
 
 
 def _fetching(command: list[str], origin: OriginProcess, names: list[str], count: int) -> Lap:
-    """A contestant that is told the file of its URLs and how many processes it may have."""
+    """A contestant that gets a file of URLs and the number of processes it may start."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(inputs.urls(origin.url, names, count)))
         file.flush()

@@ -80,8 +80,8 @@ def main(file: str, processes: int) -> None:
     ended = [results.get() for _ in children]
     seconds = time.monotonic() - started
     images, size, cpu = (sum(part) for part in zip(*ended, strict=True))
-    told = {"images": images, "seconds": seconds, "bytes_out": size, "cpu_seconds": cpu}
-    print(json.dumps(told), flush=True)
+    result = {"images": images, "seconds": seconds, "bytes_out": size, "cpu_seconds": cpu}
+    print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

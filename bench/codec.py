@@ -25,14 +25,14 @@ def main(folder: str, repeats: int, out: str = "") -> None:
     sys.stdin.readline()
     started, before = time.monotonic(), time.process_time()
     size = sum(len(_compressed(data)) for _ in range(repeats) for data in files.values())
-    told = {
+    result = {
         "images": repeats * len(files),
         "seconds": time.monotonic() - started,
         "cpu_seconds": time.process_time() - before,
         "bytes_out": size,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
     }
-    print(json.dumps(told), flush=True)
+    print(json.dumps(result), flush=True)
 
 
 def _compressed(data: bytes) -> bytes:

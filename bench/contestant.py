@@ -46,19 +46,19 @@ def race(command: Sequence[str], env: Mapping[str, str] | None = None, copies: i
             assert process.stdin
             process.stdin.write("go\n")
             process.stdin.flush()
-        told = [_told(process) for process in processes]
+        results = [_result_of(process) for process in processes]
     for process in processes:
         process.communicate(timeout=30)
         assert process.returncode == 0
-    images = sum(each["images"] for each in told)
-    cpu = sum(each["cpu_seconds"] for each in told) / images * 1000
+    images = sum(each["images"] for each in results)
+    cpu = sum(each["cpu_seconds"] for each in results) / images * 1000
     return Lap(
         images=images,
-        seconds=max(each["seconds"] for each in told),
+        seconds=max(each["seconds"] for each in results),
         cpu_ms=cpu,
         worker_ms=cpu,
-        bytes_out=sum(each["bytes_out"] for each in told),
-        peak_mb=max(each.get("peak_mb", 0) for each in told) or usage.peak_rss_mb(),
+        bytes_out=sum(each["bytes_out"] for each in results),
+        peak_mb=max(each.get("peak_mb", 0) for each in results) or usage.peak_rss_mb(),
     )
 
 
@@ -76,6 +76,6 @@ def _ready(command: Sequence[str], env: Mapping[str, str] | None) -> subprocess.
     return process
 
 
-def _told(process: subprocess.Popen[str]) -> dict[str, Any]:
+def _result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout
     return dict(json.loads(process.stdout.readline()))

@@ -36,7 +36,7 @@ MILLION = 1_000_000
 REFERENCE_ROWS = 10_000
 # Images whose cost is compared, at the two sizes.
 SUBSET = 2000
-# Each page is asked for so often before its 95th percentile is told.
+# Each page is asked for so often before its 95th percentile is taken.
 ASKED = 40
 UPLOAD = {"Content-Type": "text/csv"}
 
@@ -141,7 +141,7 @@ def _ingested(real: Ground, pages: Pages, request_id: str) -> dict[str, Any]:
         "ingest_rows_s": float(rows / seconds),
         "ingest_python_ms_a_row": usage.cpu("service", "control.worker") / rows * 1000,
         "images_while_ingesting": images,
-        # Ingest's own and the images' together: which backend did what is not told.
+        # Ingest's own and the images' together: which backend did what is not known.
         "ingest_postgres_ms_a_row": usage.cpu("postgres") / rows * 1000,
         "first_image_before_ingest_end_s": float(ahead),
     } | pages.p95("ingesting_")

@@ -20,8 +20,8 @@ def output_speed(service: Service, request_id: str) -> dict[str, float]:
     """Rows a second of CPU time, and MB by which the process grew."""
     command = [sys.executable, "-m", "bench.output", request_id]
     env = service.env | {"PYTHONPATH": str(ROOT)}
-    told = subprocess.run(command, env=env, cwd=ROOT, check=True, capture_output=True)
-    found: dict[str, float] = json.loads(told.stdout.splitlines()[-1])
+    result = subprocess.run(command, env=env, cwd=ROOT, check=True, capture_output=True)
+    found: dict[str, float] = json.loads(result.stdout.splitlines()[-1])
     return found
 
 

@@ -25,7 +25,7 @@ EVERY = (*CALLS, *VISITS)
 
 
 class Pages:
-    """``ask`` by name; ``p95`` tells milliseconds by name, and forgets."""
+    """``ask`` by name; ``p95`` returns milliseconds by name, and starts anew."""
 
     def __init__(self, ground: Ground) -> None:
         self._base = ground.service.address
@@ -42,11 +42,11 @@ class Pages:
             assert answer.status_code == 200, f"{name}: {answer.status_code}"
 
     def p95(self, prefix: str = "") -> dict[str, float]:
-        told = {
+        values = {
             f"{prefix}{name}_p95_ms": quantiles(ms, n=20)[-1] for name, ms in self._took.items()
         }
         self._took.clear()
-        return told
+        return values
 
 
 def _caller(ground: Ground) -> requests.Session:

@@ -23,18 +23,18 @@ def lap(ground: Ground, origin: OriginProcess, names: list[str], count: int) -> 
     with _write_commits(ground) as commits, ground.usage() as usage:
         started = datetime.now(UTC)
         request_id = ground.service.upload(csv)["requestId"]
-        told = ground.service.finish(
+        status = ground.service.finish(
             request_id, seconds=600, every=1.0
         )  # or asking costs 3 ms an image
-        seconds = (datetime.fromisoformat(told["completedAt"]) - started).total_seconds()
-    assert told["completedImages"] == count, told["errors"]
+        seconds = (datetime.fromisoformat(status["completedAt"]) - started).total_seconds()
+    assert status["completedImages"] == count, status["errors"]
     return Lap(
         images=count,
         seconds=seconds,
         cpu_ms=usage.cpu() / count * 1000,
         worker_ms=usage.cpu("service", WORKER) / count * 1000,
         storage_ms=usage.cpu("storage") / count * 1000,
-        bytes_out=told["bytesOut"],
+        bytes_out=status["bytesOut"],
         peak_mb=usage.peak_rss_mb(WORKER),
         commits_an_image=commits[0] / count,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Mapping
 from types import TracebackType
 from typing import NamedTuple
@@ -66,13 +65,6 @@ class Usage:
             for key, seen in self._seen.items()
             if group in (None, seen.group) and name in (None, seen.name)
         )
-
-    def by_process(self) -> dict[str, float]:
-        """CPU seconds by "group/process name", the largest first."""
-        sums: dict[str, float] = defaultdict(float)
-        for key, seen in self._seen.items():
-            sums[f"{seen.group}/{seen.name}"] += seen.cpu - self._before.get(key, 0.0)
-        return dict(sorted(sums.items(), key=lambda item: -item[1]))
 
     def peak_rss_mb(self, name: str | None = None) -> float:
         """The largest resident set of any one process, or of those of this name, in MB."""

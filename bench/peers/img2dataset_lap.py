@@ -34,13 +34,13 @@ def main(file: str, processes: int) -> None:
         _download(file, out, processes, count)
         seconds = time.monotonic() - started
         made = [path.stat().st_size for path in Path(out).rglob("*.jpg")]
-    told = {
+    result = {
         "images": len(made),
         "seconds": seconds,
         "bytes_out": sum(made),
         "cpu_seconds": sum(_cpu(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)),
     }
-    print(json.dumps(told), file=answers)
+    print(json.dumps(result), file=answers)
 
 
 def _download(file: str, out: str, processes: int, count: int) -> None:

@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 
 from imageproc import metrics
 from imageproc.faults import HOST_DOWN, HostSign
-from imageproc.images.outcome import Done, Outcome, Refused
+from imageproc.images.outcome import Deferred, Done, Outcome
 from imageproc.images.watch import watch
 from imageproc.models import (
     FailureTally,
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 def heed(outcomes: Sequence[Outcome]) -> set[str]:
     """Write down what the outcomes say about their hosts, before the images are free again. The
     hosts that are to be given up."""
-    signs = {outcome.job.host for outcome in outcomes if isinstance(outcome, Refused)}
+    signs = {outcome.job.host for outcome in outcomes if isinstance(outcome, Deferred)}
     names = signs | {x.job.host for x in outcomes if x.job.host in watch.rows}
     if not names:
         return set()
@@ -62,7 +62,7 @@ def _apply(row: Host, outcomes: Iterable[Outcome]) -> None:
     clock = time.monotonic()
     for outcome in sorted(outcomes, key=lambda outcome: outcome.asked_at):
         asked_at = row.now - timedelta(seconds=clock - outcome.asked_at)
-        if not isinstance(outcome, Refused):
+        if not isinstance(outcome, Deferred):
             if isinstance(outcome, Done) or outcome.fault.sign is None:
                 row.answered(row.now, asked_at)
         elif outcome.fault.sign is HostSign.SLOW_DOWN:

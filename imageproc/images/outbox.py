@@ -9,7 +9,7 @@ from uuid import UUID
 
 from imageproc.images import hosts, record
 from imageproc.images.claim import Job
-from imageproc.images.outcome import Outcome, Refused
+from imageproc.images.outcome import Deferred, Outcome
 
 # A pump writes its first outcomes after the shorter time, so that a request soon shows that it is
 # at work, then less and less often. What ends its part of a request never waits longer than that.
@@ -43,7 +43,7 @@ class Outbox:
             return since >= pause
         if len(self.outcomes) >= FLUSH_SIZE or not under_way or since >= self._seconds:
             return True
-        if any(isinstance(x, Refused) or x.job.probe for x in self.outcomes):
+        if any(isinstance(x, Deferred) or x.job.probe for x in self.outcomes):
             return True  # the other workers are to hear it
         return since >= FIRST_FLUSH_SECONDS and self._ends_a_request(under_way)
 

@@ -53,7 +53,7 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused(Failed):
+class Deferred(Failed):
     """The host is to blame, not the image: it uses up no attempt. ``picked_out``: the host was
     giving others when it refused this one, so that it may be the image's matter after all."""
 

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from imageproc import metrics
 from imageproc.faults import INTERNAL, STORAGE_FAILED, Fault
 from imageproc.images.backoff import seconds_until_retry
-from imageproc.images.outcome import Done, Failed, Outcome, Refused
+from imageproc.images.outcome import Deferred, Done, Failed, Outcome
 from imageproc.models import (
     FailureTally,
     FinishedImage,
@@ -162,7 +162,7 @@ def _apply(image: ProductImage, outcome: Outcome) -> None:
     if isinstance(outcome, Done):
         _complete(image, outcome, now)
         return
-    if isinstance(outcome, Refused) and image.refusals < MAX_REFUSALS:
+    if isinstance(outcome, Deferred) and image.refusals < MAX_REFUSALS:
         _give_back(image, outcome, now)
         return
     failures, limit = _count_failure(image, outcome.fault)
@@ -202,13 +202,13 @@ def _retry_later(image: ProductImage, failed: Failed, failures: int, now: dateti
     _note(image, failed.fault, failed.milliseconds, now)
 
 
-def _give_back(image: ProductImage, refused: Refused, now: datetime) -> None:
+def _give_back(image: ProductImage, deferred: Deferred, now: datetime) -> None:
     """PENDING again, its attempt uncounted: when it is claimed is its host's matter."""
     image.status = ImageStatus.PENDING
     image.next_attempt_at = now
     image.attempts -= 1
-    image.refusals += refused.picked_out
-    image.error_code, image.error_message = refused.fault.code, refused.fault.sentence
+    image.refusals += deferred.picked_out
+    image.error_code, image.error_message = deferred.fault.code, deferred.fault.sentence
     _release(image)
 
 

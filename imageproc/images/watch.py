@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from django.conf import settings
 
 from imageproc.faults import DNS_FAILED, HOST_BUSY, HostSign
-from imageproc.images.outcome import Done, Failed, Outcome, Refused
+from imageproc.images.outcome import Deferred, Done, Failed, Outcome
 from imageproc.models import ClusterHeartbeat, Host
 
 # Slow start: connections to a host that was just met; one more for each answer.
@@ -87,7 +87,7 @@ class Watch:
         return len(times) / span * self._workers
 
     def judge(self, outcome: Outcome) -> Outcome:
-        """The outcome; as Refused where the host is to blame."""
+        """The outcome; as Deferred where the host is to blame."""
         host = self._of(outcome.job.host)
         if isinstance(outcome, Done):
             return self._answered(host, outcome, pictures=1)
@@ -95,12 +95,12 @@ class Watch:
             case HostSign.SLOW_DOWN:
                 # A host that gives the others and refuses this image again means the image.
                 is_image = outcome.job.refusals > 0 and host.answers > 0
-                return outcome if is_image else self._refused(host, outcome)
+                return outcome if is_image else self._deferred(host, outcome)
             case HostSign.NO_ANSWER:
                 host.failures += 1
                 host.answers //= 2
                 is_host = host.failures >= FAILURES_IN_A_ROW or outcome.job.probe
-                return self._refused(host, outcome) if is_host else outcome
+                return self._deferred(host, outcome) if is_host else outcome
             case HostSign.DENIED if host.pictures >= PICTURES_BEFORE_DENIAL:
                 return self._denied(host, outcome)
         if outcome.fault.code == DNS_FAILED.code:
@@ -119,18 +119,18 @@ class Watch:
         host.lately.append(time.monotonic())
         return outcome
 
-    def _refused(self, host: _Acquaintance, failed: Failed) -> Refused:
+    def _deferred(self, host: _Acquaintance, failed: Failed) -> Deferred:
         # The image may be one that its host always refuses, so a refused probe counts against it.
         slow_probe = failed.job.probe and failed.fault.sign is HostSign.SLOW_DOWN
         picked_out, host.answers = host.answers > 0 or slow_probe, 0
-        return Refused(failed.job, failed.fault, failed.milliseconds, failed.asked_at, picked_out)
+        return Deferred(failed.job, failed.fault, failed.milliseconds, failed.asked_at, picked_out)
 
     def _denied(self, host: _Acquaintance, failed: Failed) -> Outcome:
         """A ban shows as 403 for every image; before that shows, the first few are kept."""
         host.denials += 1
         if host.denials >= DENIALS_IN_A_ROW:
             fault = HOST_BUSY.because(failed.fault.detail, retry_after=failed.fault.retry_after)
-            return self._refused(host, replace(failed, fault=fault))
+            return self._deferred(host, replace(failed, fault=fault))
         if failed.job.attempt <= DENIALS_OF_AN_IMAGE:
             return replace(failed, fault=replace(failed.fault, permanent=False))
         return failed

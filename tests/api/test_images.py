@@ -109,6 +109,6 @@ def test_a_dead_redis_is_no_error(
 def test_large_images_are_not_cached(
     api: Checked, image: ProductImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imageproc.requests.report.rendition.CACHED_UP_TO", 499)
+    monkeypatch.setattr("imageproc.requests.report.image_cache.CACHED_UP_TO", 499)
     for _ in range(2):
         assert api.get(url_of(image))["Cache-Status"] == "imageproc; fwd=miss"

@@ -17,7 +17,7 @@ from django_q.models import OrmQ
 from imageproc.faults import ACCESS_DENIED, CONNECT_FAILED, HOST_BUSY, HOST_DOWN, NOT_FOUND
 from imageproc.images import hosts
 from imageproc.images.claim import Job, claim, claim_slots
-from imageproc.images.outcome import Failed, Refused
+from imageproc.images.outcome import Deferred, Failed
 from imageproc.images.record import MAX_REFUSALS, record
 from imageproc.images.watch import FIRST_CONNECTIONS, Watch
 from imageproc.models import FailureTally, Host, MinuteTally, ProductImage
@@ -36,7 +36,7 @@ def jobs(count: int) -> list[Job]:
 
 def judged(watch: Watch, *outcomes: Failed) -> list[bool]:
     """Whether each is the host's."""
-    return [isinstance(watch.judge(outcome), Refused) for outcome in outcomes]
+    return [isinstance(watch.judge(outcome), Deferred) for outcome in outcomes]
 
 
 def test_asked_to_slow_down_is_the_hosts_from_the_first_time() -> None:
@@ -69,8 +69,8 @@ def test_forbidden_is_the_hosts_in_a_burst_after_many_pictures() -> None:
     first, second, third = (watch.judge(denied) for _ in range(3))
     assert isinstance(first, Failed)
     assert not first.fault.permanent  # the image is asked for again
-    assert not isinstance(second, Refused)
-    assert isinstance(third, Refused)
+    assert not isinstance(second, Deferred)
+    assert isinstance(third, Deferred)
     assert third.fault.code == "host_busy"
 
 
@@ -86,7 +86,7 @@ def test_connections_begin_few_and_grow_with_the_answers() -> None:
 
 def test_a_refused_image_goes_back_with_no_attempt_used_and_its_host_is_closed() -> None:
     [job] = jobs(1)
-    refused = [Refused(job, HOST_BUSY.because("HTTP 429", retry_after=9))]
+    refused = [Deferred(job, HOST_BUSY.because("HTTP 429", retry_after=9))]
     assert hosts.heed(refused) == set()
     assert record(refused).written == 1
     row = ProductImage.objects.get()
@@ -104,7 +104,7 @@ def test_an_image_that_its_host_picks_out_again_and_again_fails_by_itself() -> N
     ProductImage.objects.update(refusals=MAX_REFUSALS - 1)
     for attempts, failures in ((0, 0), (1, 1)):
         [job] = claim()
-        record([Refused(job, HOST_BUSY, picked_out=True)])
+        record([Deferred(job, HOST_BUSY, picked_out=True)])
         ProductImage.objects.update(next_attempt_at=Now())
         row = of.images.get()
         assert (row.attempts, row.fetch_failures) == (attempts, failures)
@@ -154,7 +154,7 @@ def test_a_host_that_lost_patience_fails_its_waiting_images() -> None:
         closed_at=Now() - timedelta(seconds=20),
     )
     [probe] = claim_slots(NAME) or []
-    refused = [Refused(probe, CONNECT_FAILED)]
+    refused = [Deferred(probe, CONNECT_FAILED)]
     lost = hosts.heed(refused)
     record(refused)
     assert lost == {NAME}

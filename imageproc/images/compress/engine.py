@@ -40,11 +40,11 @@ def vips() -> ModuleType:
 def call(operation: str, *arguments: Any, **options: Any) -> Any:
     """One libvips operation. Its options (numbers, truth values, names) go over as one string: set
     one by one, each of them costs five calls into C and as many passings of Python's lock."""
-    text = ",".join(f"{name}={_said(value)}" for name, value in options.items())
+    text = ",".join(f"{name}={_as_option(value)}" for name, value in options.items())
     return vips().Operation.call(operation, *arguments, string_options=text)
 
 
-def _said(value: Any) -> str:
+def _as_option(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -98,8 +98,8 @@ class Command(BaseCommand):
             for role, index in (("serial", form.serial), ("name", form.name)):
                 self.console.print(f"{role}: {'-' if index is None else form.header[index]}")
         for row in checked.preview:
-            told = f"line {row.line}: {row.serial_number} {row.product_name}"
-            self.console.print(told, markup=False)
+            product = f"line {row.line}: {row.serial_number} {row.product_name}"
+            self.console.print(product, markup=False)
             for url in row.urls:
                 self.console.print(f"  {url}", markup=False)
         self.console.print(

@@ -9,6 +9,7 @@ from imageproc.requests.report.gallery import (
     open_original,
     original_type,
 )
+from imageproc.requests.report.image_cache import open_image
 from imageproc.requests.report.links import (
     Address,
     Links,
@@ -36,7 +37,6 @@ from imageproc.requests.report.products import (
     ProductPage,
     product_page,
 )
-from imageproc.requests.report.rendition import open_image
 from imageproc.requests.report.status import (
     Progress,
     RequestPage,

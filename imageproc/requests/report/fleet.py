@@ -181,16 +181,6 @@ def series(*, hours: int = 24, minutes: int = 15) -> list[Point]:
     return [Point(at, *counts) for at, counts in sums.items()]
 
 
-def estimated_rows(table: str) -> int | None:
-    """PostgreSQL's own estimate of a table's rows, as of its last VACUUM or ANALYZE; else None."""
-    if connection.vendor != "postgresql":
-        return None
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [table])
-        (rows,) = cursor.fetchone()
-    return None if rows < 0 else int(rows)
-
-
 def database_bytes() -> int | None:
     """Size of the PostgreSQL database on its disk; None on SQLite."""
     if connection.vendor != "postgresql":
