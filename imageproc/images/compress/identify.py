@@ -214,7 +214,7 @@ def _held_per_pixel(kind: str, data: bytes, opened: Any, scans: int) -> float:
         return 1.5 * channels * depth / 8 if interlaced else streamed
     if kind == "tiff":
         return _tiff_held_per_pixel(opened)
-    held = {"webp": 8.7, "gif": 10.0, "avif": 15.5, "heic": 6.0, "bmp": 7.5}[kind]
+    held = {"webp": 8.5, "gif": 10.0, "avif": 15.5, "heic": 6.0, "bmp": 7.5}[kind]
     return held * opened.decoded_share if isinstance(opened, heif.Heif) else held
 
 

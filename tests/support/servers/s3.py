@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,11 +44,15 @@ class Bucket:
         return client(self.endpoint, self.access_key, self.secret_key)
 
     def objects(self) -> dict[str, bytes]:
-        """Everything stored: key → bytes."""
+        """Everything stored: key → bytes. What the service deletes meanwhile is left out."""
         seen = self.client()
-        pages = seen.get_paginator("list_objects_v2").paginate(Bucket=self.name)
-        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
-        return {key: seen.get_object(Bucket=self.name, Key=key)["Body"].read() for key in keys}
+        stored: dict[str, bytes] = {}
+        for page in seen.get_paginator("list_objects_v2").paginate(Bucket=self.name):
+            for found in page.get("Contents", []):
+                with suppress(seen.exceptions.NoSuchKey):
+                    answer = seen.get_object(Bucket=self.name, Key=found["Key"])
+                    stored[found["Key"]] = answer["Body"].read()
+        return stored
 
 
 def client(endpoint: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> S3Client:
