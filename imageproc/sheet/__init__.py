@@ -11,8 +11,9 @@ from imageproc.sheet.errors import LineError, SheetChangedError
 from imageproc.sheet.hosts import UrlProblem
 from imageproc.sheet.links import UrlPolicy
 from imageproc.sheet.output import OUTPUT_COLUMNS, RowResult, write_output, write_rows
-from imageproc.sheet.read import Row, Sheet, SheetLimits, cells, links_of, read, rows
+from imageproc.sheet.read import Row, Sheet, SheetLimits, read
 from imageproc.sheet.report import ERROR_COLUMNS, write_errors
+from imageproc.sheet.reread import cells, links_of, rows
 from imageproc.sheet.summary import SheetSummary
 from imageproc.sheet.urls import MAX_URL, Url, check_url, host_of
 from imageproc.sheet.write import write

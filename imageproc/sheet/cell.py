@@ -16,15 +16,16 @@ from imageproc.sheet.hosts import UrlProblem
 _COMMAS = ",;|\uff0c\uff1b\uff5c\u3001"
 # Quotation marks and invisible characters that come along when a link is copied.
 _PASTED = '"\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a'
-_UNSEEN = "\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff"
-_SPACES = " \t\r\n\v\f\u00a0\u3000"
-_EDGE = rf"[{_SPACES}{_COMMAS}{_PASTED}{_UNSEEN}]"
-_RUN = rf"[\s{_COMMAS}{_PASTED}{_UNSEEN}]"
-# The look-behind lets a run be tried only once: linear on a cell of 100,000 commas.
-_SEPARATOR = re.compile(rf"(?<!{_RUN})({_RUN}++)(?=[a-z][a-z0-9+.\-]{{0,20}}://)", re.IGNORECASE)
-_AROUND = re.compile(
-    rf"\A(?:{_EDGE}|<(?=https?://))++|(?<!{_EDGE})(?:{_EDGE}|>)++\Z", re.IGNORECASE
+_UNSEEN = (
+    "\u00ad\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\ufeff"
 )
+_SPACES = " \t\r\n\v\f\u00a0\u3000"
+_EDGE = _SPACES + _COMMAS + _PASTED + _UNSEEN
+_RUN = rf"[\s{_COMMAS}{_PASTED}{_UNSEEN}]"
+# The look-behind lets a run be tried only once: linear on a cell of 100,000 commas. It follows the
+# first character, so that the search skips what cannot begin a run.
+_SEPARATOR = re.compile(rf"({_RUN}(?<!{_RUN}{_RUN}){_RUN}*+)(?=[a-zA-Z][a-zA-Z0-9+.\-]{{0,20}}://)")
+_OPENING = re.compile(rf"[{_EDGE}<]*<(?=https?://)", re.IGNORECASE)
 _BETWEEN_PATHS = re.compile(rf"(\s*[{_COMMAS}\r\n]\s*)")
 _LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
@@ -132,4 +133,7 @@ def _inner(cell: str) -> str:
         cell = cell[1:-1]
     if "<" in cell:
         cell = _LINE_BREAK.sub("\n", cell)
-    return _AROUND.sub("", cell)
+    inner = cell.strip(_EDGE)
+    if inner[:1] == "<" and (opening := _OPENING.match(inner)):
+        inner = inner[opening.end() :]
+    return inner.rstrip(_EDGE + ">") if inner[-1:] == ">" else inner

@@ -35,7 +35,9 @@ _SAMPLE = 1 << 15
 # None of these is the second byte of a letter in an encoding above.
 _CELLS = re.compile(rb"[,;\t\"\r\n]+")
 STRAY = re.compile("[\udc80-\udcff]")
-_BEYOND_ASCII = re.compile("[^\x00-\x7f]")
+# Letters and signs. The controls U+0080 to U+009F stand in no text, but are two frequent letters of
+# Windows-1252 read as UTF-8.
+_BEYOND_ASCII = re.compile("[^\x00-\x9f\udc80-\udcff]")
 # Signatures of what is often renamed to .csv: (first bytes, code, what it is).
 _SIGNATURES = (
     (b"PK\x03\x04", "file_is_xlsx", "an Excel workbook or a ZIP archive"),
@@ -102,9 +104,8 @@ def _utf8_or_assumed(stream: BinaryIO, *, bom: bool) -> Encoding:
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     for block in chain(_blocks(stream), [b""]):
         text = decoder.decode(block, final=not block)
-        bad = len(STRAY.findall(text))
-        valid += len(_BEYOND_ASCII.findall(text)) - bad
-        strays += bad
+        valid += len(_BEYOND_ASCII.findall(text))
+        strays += len(STRAY.findall(text))
     if bom or valid >= strays:
         return Encoding("utf-8", bom, strays=True)
     return _assumed(stream)

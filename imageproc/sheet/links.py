@@ -18,8 +18,8 @@ UrlPolicy = Callable[[str], tuple[str, str] | None]
 # The common URL, told apart in one step; group 1 is scheme and authority. Without what may separate
 # two: comma, semicolon and, for a second scheme, colon.
 _ORDINARY = re.compile(
-    r"(https?://[a-z0-9.\-]+(?::[0-9]+)?)[/?]"
-    r"(?:[a-zA-Z0-9\-._~/?#@!$&'()*+=]++|%[0-9a-fA-F]{2})*+",
+    r"(https?://[a-z0-9.\-]++(?::[0-9]++)?)[/?]"
+    r"(?:[!#-$&-+\-./0-9=?@A-Z_a-z~]++|%[0-9a-fA-F]{2})*+",
 )
 NOT_ASCII = UrlProblem(
     "url_encoding",
@@ -171,11 +171,17 @@ class UrlReader:
             self._verdicts[key] = problem
         return self._verdicts[key]
 
+    def _seen_before(self, url: str) -> bool:
+        """Whether a cell of the same row has named it."""
+        assert self._seen is not None
+        if url in self._seen:
+            return True
+        self._seen.add(url)
+        return False
+
     def _count(self, url: str, host: _Host) -> None:
-        if self._seen is not None:
-            if url in self._seen:
-                return
-            self._seen.add(url)
+        if self._seen is not None and self._seen_before(url):
+            return
         # The hash is keyed per process (PEP 456): nobody can craft URLs that collide.
         host.images += 1
         self.images += 1

@@ -13,29 +13,28 @@ is the last error: the file is refused then, never read in part.
 
 from __future__ import annotations
 
-import csv
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from imageproc.sheet.dialect import SheetFormat, Wanted, detect
 from imageproc.sheet.encoding import STRAY, detect_encoding, stray_byte
-from imageproc.sheet.errors import LineError, SheetChangedError, UnreadableError, line_error
-from imageproc.sheet.formula import restore
+from imageproc.sheet.errors import LineError, UnreadableError, line_error
 from imageproc.sheet.links import RefusedLink, UrlPolicy, UrlReader
 from imageproc.sheet.quoting import backslash_quotes
-from imageproc.sheet.summary import SheetSummary, Skipped
-from imageproc.sheet.text import ESCAPED_QUOTE, Lines, csv_reader, unreadable
-
-# (physical line of its start, cells, how many it had less than the header); see ``_fitted``.
-_Record = tuple[int, list[str], int]
-
+from imageproc.sheet.records import Record, body, records, too_short
+from imageproc.sheet.summary import SheetSummary
+from imageproc.sheet.text import Lines, unreadable
 
 # Rows kept to be shown, and among how many they are looked for.
 PREVIEW = 3
 HEAD = 100
+
+
+_NONE: list[tuple[int, RefusedLink]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +66,11 @@ class Row(NamedTuple):
     places: tuple[tuple[int, ...], ...] | None = None
 
 
+# A row from a tuple of its fields, without the detour through the class's own constructor, which is
+# a Python function: a million rows.
+new_row: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
+
+
 class Sheet:
     """A sheet being read, once.
 
@@ -85,7 +89,7 @@ class Sheet:
         self._wanted = wanted
         self._urls = UrlReader(policy)
         self.summary = SheetSummary(self._urls, limits.max_errors)
-        self._records: Iterator[_Record] = iter(())
+        self._records: Iterator[Record] = iter(())
         self._strays = False
         self._refusal: LineError | None = None
         try:
@@ -105,9 +109,9 @@ class Sheet:
         if backslash_quotes(stream, form):
             form = replace(form, backslash=True)
             stream.seek(0)
-            lines, rest = _body(stream, form)
+            lines, rest = body(stream, form)
         self.format = form
-        self._records = _records(lines, rest, form, self.summary)
+        self._records = records(lines, rest, form, self.summary)
 
     def __iter__(self) -> Iterator[Row | LineError]:
         """Rows and errors in the order of the file; ``summary`` counts along."""
@@ -130,9 +134,10 @@ class Sheet:
         return self.summary
 
     def _read(self) -> Iterator[Row | LineError]:
-        summary, limits = self.summary, self._limits
-        for record in self._records:
-            found = self._row(record)
+        summary, row_of = self.summary, self._row
+        max_rows, max_images = self._limits.max_rows, self._limits.max_images
+        for count, record in enumerate(self._records, 1):
+            found = row_of(record)
             if isinstance(found, Row):
                 summary.rows += 1
                 summary.images += len(found.urls)
@@ -141,14 +146,14 @@ class Sheet:
                 summary.bad_rows += 1
                 summary.add_errors(found)
                 yield from found
-            if summary.rows + summary.bad_rows > limits.max_rows:
-                raise _too_many(record[0], "rows", limits.max_rows)
-            if summary.images > limits.max_images:
-                raise _too_many(record[0], "images", limits.max_images)
+            if count > max_rows:
+                raise _too_many(record[0], "rows", max_rows)
+            if summary.images > max_images:
+                raise _too_many(record[0], "images", max_images)
         if not summary.images and not summary.error_count:
             raise _nothing_to_do(summary)
 
-    def _row(self, record: _Record) -> Row | list[LineError]:
+    def _row(self, record: Record) -> Row | list[LineError]:
         """The row, or its errors."""
         line, cells, missing = record
         sheet = self.format
@@ -157,17 +162,16 @@ class Sheet:
             errors = _unfit(record, sheet)
             if errors:
                 return self._placed(errors)
-        serial = "" if sheet.serial is None else cells[sheet.serial].strip()
-        name = "" if sheet.name is None else cells[sheet.name].strip()
-        images, places = sheet.images, None
-        problems: list[tuple[int, RefusedLink]] = []
+        serial_at, name_at, images, limits = sheet.serial, sheet.name, sheet.images, self._limits
+        serial = "" if serial_at is None else cells[serial_at].strip()
+        name = "" if name_at is None else cells[name_at].strip()
+        places: tuple[tuple[int, ...], ...] | None = None
+        problems: list[tuple[int, RefusedLink]]
         if len(images) == 1:
             urls, refused = self._urls.read(cells[images[0]])
-            if refused:
-                problems = [(0, problem) for problem in refused]
+            problems = [(0, problem) for problem in refused] if refused else _NONE
         else:
             urls, problems, places = self._urls.read_all([cells[index] for index in images])
-        limits = self._limits
         if (
             problems
             or not (urls and 0 < len(serial) <= limits.max_serial)
@@ -179,7 +183,7 @@ class Sheet:
             if errors:
                 return self._placed(errors)
             self.summary.imageless_rows += not urls
-        return Row(line, serial, name, urls, cells, places)
+        return new_row((line, serial, name, urls, cells, places))
 
     def _placed(self, errors: list[LineError]) -> list[LineError]:
         """The errors of the present record with the row that a spreadsheet shows: it counts
@@ -227,135 +231,7 @@ def read(
     return Sheet(stream, limits or SheetLimits(), judge, wanted or Wanted())
 
 
-def rows(
-    stream: BinaryIO, sheet: SheetFormat, skip: int = 0, bad_lines: Container[int] = ()
-) -> Iterator[Row]:
-    """The rows of a sheet that was accepted, without those already taken and without the bad ones.
-
-    ``stream``: at its start; need not be seekable. ``bad_lines``: where the rows begin that were
-    not accepted. Raises ``SheetChangedError`` where the file is not the one that was accepted.
-    """
-    good = (one for one in _accepted(stream, sheet, bad_lines) if one[0] not in bad_lines)
-    read_links = links_of(sheet)
-    for line, cells, _ in islice(good if bad_lines else _accepted(stream, sheet), skip, None):
-        urls, places = read_links(line, cells)
-        serial = "" if sheet.serial is None else cells[sheet.serial].strip()
-        name = "" if sheet.name is None else cells[sheet.name].strip()
-        yield Row(line, serial, name, urls, cells, places)
-
-
-def cells(
-    stream: BinaryIO, sheet: SheetFormat, bad_lines: Container[int] = ()
-) -> Iterator[tuple[int, list[str]]]:
-    """(line, cells) of every row, the bad ones among them, for those who have read the URLs."""
-    return ((line, cells) for line, cells, _ in _accepted(stream, sheet, bad_lines))
-
-
-def links_of(
-    sheet: SheetFormat,
-) -> Callable[[int, list[str]], tuple[tuple[str, ...], tuple[tuple[int, ...], ...] | None]]:
-    """How to read the links of an accepted row: (urls, places) of (line, cells)."""
-    reader = UrlReader(None, max_tracked=0)
-    reader.paths, reader.base = sheet.paths, sheet.base
-    images = sheet.images
-
-    def read_links(
-        line: int, cells: list[str]
-    ) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...] | None]:
-        refused: Sequence[object]
-        if len(images) == 1:
-            urls, refused = reader.read(cells[images[0]])
-            places = None
-        else:
-            urls, refused, places = reader.read_all([cells[index] for index in images])
-        if refused:
-            raise SheetChangedError(f"Line {line} has a link that was not accepted.")
-        return urls, places
-
-    return read_links
-
-
-def _accepted(
-    stream: BinaryIO, sheet: SheetFormat, bad_lines: Container[int] = ()
-) -> Iterator[_Record]:
-    """Every row, the bad ones as they are."""
-    lines, rest = _body(stream, sheet)
-    try:
-        for record in _records(lines, rest, sheet, Skipped()):
-            unfit = record[2] and (record[2] < 0 or _too_short(record, sheet))
-            if unfit and record[0] not in bad_lines:
-                raise SheetChangedError(f"Line {record[0]} has too many or too few cells.")
-            yield record
-    except (UnreadableError, UnicodeError) as error:
-        raise SheetChangedError(unreadable(error).message) from error
-
-
-def _body(stream: BinaryIO, sheet: SheetFormat) -> tuple[Lines, Iterator[str]]:
-    """The lines behind the header."""
-    lines = Lines(stream, sheet.encoding, backslash=sheet.delimiter if sheet.backslash else "")
-    return lines, islice(lines, sheet.head_lines, None)
-
-
-def _records(
-    lines: Lines, rest: Iterator[str], sheet: SheetFormat, skipped: Skipped
-) -> Iterator[_Record]:
-    """Every record that is a row of the catalogue: validation, ingest and output all read by this,
-    so that what is blank for one is blank for all."""
-    reader = csv_reader(rest, sheet.delimiter)
-    line = sheet.head_lines
-    width, urls = len(sheet.header), sheet.images[0]
-    title = sheet.header[urls]
-    lines.pending = 0
-    try:
-        for cells in reader:
-            text = "".join(cells)
-            if not text or text.isspace():
-                skipped.blank_rows += 1
-            else:
-                if "'" in text or sheet.backslash:
-                    cells = _unescaped(cells, sheet)
-                missing = width - len(cells)
-                if missing:
-                    cells, missing = _fitted(cells, missing)
-                if cells[urls] == title and _is_header(cells, sheet):
-                    skipped.headers += 1
-                else:
-                    yield line + 1, cells, missing
-            line = sheet.head_lines + reader.line_num
-            lines.pending = 0
-    except (UnreadableError, csv.Error, UnicodeError) as error:
-        raise unreadable(error).at(line + 1) from error
-
-
-def _unescaped(cells: list[str], sheet: SheetFormat) -> list[str]:
-    if sheet.backslash:
-        cells = [cell.replace(ESCAPED_QUOTE, '\\"') for cell in cells]
-    return [restore(cell) for cell in cells]
-
-
-def _fitted(cells: list[str], missing: int) -> tuple[list[str], int]:
-    """(cells as many as the header's, those that were missing); negative where surplus ones stay
-    because they hold text."""
-    if missing > 0:
-        return cells + [""] * missing, missing
-    if any(cell.strip() for cell in cells[missing:]):
-        return cells, missing
-    return cells[:missing], 0
-
-
-def _is_header(cells: list[str], sheet: SheetFormat) -> bool:
-    """Also with the byte order mark of the second of two joined files."""
-    first = cells[0].lstrip("\ufeff").strip('"')
-    return (first, *cells[1:]) == sheet.header
-
-
-def _too_short(record: _Record, sheet: SheetFormat) -> bool:
-    """Whether a cell that must be there is not."""
-    _, cells, missing = record
-    return missing > 0 and len(cells) - missing < sheet.needed
-
-
-def _unfit(record: _Record, sheet: SheetFormat) -> list[LineError]:
+def _unfit(record: Record, sheet: SheetFormat) -> list[LineError]:
     """What is wrong with a row as a whole."""
     line, cells, missing = record
     width = len(sheet.header)
@@ -363,7 +239,7 @@ def _unfit(record: _Record, sheet: SheetFormat) -> list[LineError]:
         message = f"This row has {len(cells)} cells, the header has {width}. "
         message += "Put a cell that contains the delimiter in double quotes."
         return [line_error(line, "", ", ".join(cells[:50]), "too_many_cells", message)]
-    if _too_short(record, sheet):
+    if too_short(record, sheet):
         kept = cells[: width - missing]
         message = f"This row has {len(kept)} cells, the header has {width}."
         return [line_error(line, "", ", ".join(kept[:50]), "too_few_cells", message)]

@@ -80,7 +80,9 @@ class Lines:
                 )
             if line[-1] == "\x1a":
                 line = line.rstrip("\x1a")
-            yield line if escaped is None else escaped.sub(ESCAPED_QUOTE, line)
+            if escaped:
+                line = escaped.sub(ESCAPED_QUOTE, line)
+            yield line
 
 
 def csv_reader(lines: Iterable[str], delimiter: str) -> Reader:

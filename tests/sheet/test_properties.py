@@ -68,7 +68,8 @@ def test_bytes_come_back_whatever_encoding_is_assumed(
     texts: list[str], delimiter: str, end: str
 ) -> None:
     sheet = a_format("cp1252", delimiter, end, header=(*HEADER, "x"))
-    content = written(sheet, [["1", "Crème", URL, text] for text in texts])
+    # More letters than any of the texts can have that UTF-8 would take for its own.
+    content = written(sheet, [["1", "Crème brûlée" * 4, URL, text] for text in texts])
     found = opened(content)
     assert found.format is not None
     records = [row.cells for row in found if isinstance(row, Row)]
