@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Set
 from dataclasses import dataclass, replace
+from datetime import datetime
 from math import ceil
 from typing import Any
 from uuid import UUID, uuid4
@@ -29,6 +30,10 @@ from imageproc.models.request import RequestQuerySet
 CHUNK = 50
 # Requests that share one claim; the others come first in the next.
 SHARERS = 10
+# A worker takes the slots of this time at once, so that the others get theirs.
+SLOTS_SECONDS = 0.5
+# A probe without an outcome so long after the deadline of its fetch was lost: another may go.
+PROBE_MARGIN = 5.0
 # Waiting images are counted up to here, to see whether they are the last: 0.1 ms for each 100.
 COUNTED = 1000
 WEIGHT = {Priority.HIGH.value: 4, Priority.NORMAL.value: 2, Priority.LOW.value: 1}
@@ -98,18 +103,42 @@ def claim_slots(host: str, skip: Skip = NOTHING) -> list[Job] | None:
         return []
     with transaction.atomic():
         row = Host.objects.lock_unless_locked(host)
-        slots = row.slots(row.now, CHUNK) if row else []
+        slots = row.slots(row.now, SLOTS_SECONDS) if row else []
         if row is None or not slots:
             return []
         only = replace(skip, all_but=host)
         requests = _requests_to_serve(only)
         if not requests:
             return None
-        jobs = _lease(_share(requests, len(slots), only))
-        row.reserve(slots[: len(jobs)], row.now, settings.FETCH_DEADLINE + settings.LEASE_SECONDS)
-        row.save(update_fields=["next_slot_at", "closed_until"])
+        jobs = _at_slots(row, slots, _lease(_share(requests, len(slots), only)))
         _mark_served(requests)
     CLAIMED.inc(len(jobs))
+    return jobs
+
+
+def claim_suspect(closed: Set[str] = frozenset()) -> list[Job]:
+    """Lease one image that its worker died of, to be processed alone; [] where there is none but of
+    ``closed`` hosts. If its host has a pace, the image takes the host's next slot."""
+    if Switch.objects.is_paused(Switch.WORKERS):
+        return []
+    with transaction.atomic():
+        suspects = _suspects(closed)
+        first = suspects.order_by("next_attempt_at", "id").values_list("host", flat=True)[:1]
+        rows = [row for row in Host.objects.lock(first) if row.is_limited]
+        slots = [row.next_slot(row.now) for row in rows if not row.is_closed(row.now)]
+        if not first or len(slots) < len(rows):
+            return []
+        jobs = _lease(_first(suspects.filter(host=first[0]), 1))
+        if rows:
+            jobs = _at_slots(rows[0], slots, jobs)
+    CLAIMED.inc(len(jobs))
+    return jobs
+
+
+def _at_slots(row: Host, slots: list[datetime], jobs: list[Job]) -> list[Job]:
+    """The jobs with their slots, which are reserved on the locked ``row``."""
+    row.reserve(slots[: len(jobs)], row.now, settings.FETCH_DEADLINE + PROBE_MARGIN)
+    row.save(update_fields=["next_slot_at", "closed_until", "pace", "slots_given"])
     now = time.monotonic()
     return [
         replace(job, starts_at=now + (slot - row.now).total_seconds(), probe=row.probing)
@@ -117,19 +146,12 @@ def claim_slots(host: str, skip: Skip = NOTHING) -> list[Job] | None:
     ]
 
 
-def claim_suspect() -> list[Job]:
-    """Lease one image that its worker died of, to be processed alone; [] where there is none."""
-    if Switch.objects.is_paused(Switch.WORKERS):
-        return []
-    with transaction.atomic():
-        suspects = ProductImage.objects.suspects().of_running_requests()
-        jobs = _lease(_first(suspects, 1))
-    CLAIMED.inc(len(jobs))
-    return jobs
+def has_suspects(closed: Set[str] = frozenset()) -> bool:
+    return _suspects(closed).exists()
 
 
-def has_suspects() -> bool:
-    return ProductImage.objects.suspects().of_running_requests().exists()
+def _suspects(closed: Set[str]) -> ImageQuerySet:
+    return ProductImage.objects.suspects().of_running_requests().exclude(host__in=closed)
 
 
 def newest_request() -> tuple[UUID, bool] | None:

@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 
 from imageproc import metrics
 from imageproc.faults import HOST_DOWN, HostSign
+from imageproc.images.claim import Job
 from imageproc.images.outcome import Deferred, Done, Outcome
 from imageproc.images.watch import watch
 from imageproc.models import (
@@ -61,15 +62,21 @@ def heed(outcomes: Sequence[Outcome]) -> set[str]:
 def _apply(row: Host, outcomes: Iterable[Outcome]) -> None:
     clock = time.monotonic()
     for outcome in sorted(outcomes, key=lambda outcome: outcome.asked_at):
-        asked_at = row.now - timedelta(seconds=clock - outcome.asked_at)
+        asked_at, probe = row.now - timedelta(seconds=clock - outcome.asked_at), outcome.job.probe
         if not isinstance(outcome, Deferred):
             if isinstance(outcome, Done) or outcome.fault.sign is None:
-                row.answered(row.now, asked_at)
+                row.answered(row.now, asked_at, probe=probe)
         elif outcome.fault.sign is HostSign.SLOW_DOWN:
-            retry_after = outcome.fault.retry_after
-            row.slow_down(row.now, asked_at, retry_after, watch.rate_of(row.name))
+            retry_after, rate = outcome.fault.retry_after, watch.take_rate(row.name)
+            row.slow_down(row.now, asked_at, retry_after, rate, probe=probe)
         else:
-            row.no_answer(row.now, asked_at)
+            row.no_answer(row.now, asked_at, probe=probe)
+
+
+def release_probes(jobs: Iterable[Job]) -> None:
+    """These will have no outcome: another probe may go at once."""
+    if names := {job.host for job in jobs if job.probe}:
+        Host.objects.filter(name__in=names, probing=True).update(closed_until=Now())
 
 
 def give_up(names: Iterable[str]) -> int:

@@ -54,8 +54,9 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Deferred(Failed):
-    """The host is to blame, not the image: it uses up no attempt. ``picked_out``: the host was
-    giving others when it refused this one, so that it may be the image's matter after all."""
+    """The host is to blame: it uses up no attempt of the image. ``picked_out``: the host was giving
+    others when it refused this one, or refused it as the probe. From the second time on that counts
+    as an attempt, because it may be the image after all."""
 
     picked_out: bool = False
 

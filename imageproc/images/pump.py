@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import reset_queries
 
 from imageproc.faults import TOO_MUCH_MEMORY, TOO_SLOW, Fault
-from imageproc.images import claim, memory, storing
+from imageproc.images import claim, hosts, memory, storing
 from imageproc.images.claim import Job
 from imageproc.images.crew import Crew, Step
 from imageproc.images.database import DatabaseRetry
@@ -197,6 +197,7 @@ def _hand_back(jobs: Sequence[Job]) -> None:
     if jobs:
         ids = {job.image_id for job in jobs}
         ProductImage.objects.hand_back(ids, {job.lease_id for job in jobs})
+        hosts.release_probes(jobs)
 
 
 def _pass_on() -> None:

@@ -41,8 +41,6 @@ WRITTEN = (
 )
 
 
-# A host that refuses an image so often while it gives others means the image.
-MAX_REFUSALS = 8
 # What the database or its driver raises for a value that cannot stand in its column.
 UNWRITABLE = (DataError, IntegrityError, ValueError)
 
@@ -162,7 +160,7 @@ def _apply(image: ProductImage, outcome: Outcome) -> None:
     if isinstance(outcome, Done):
         _complete(image, outcome, now)
         return
-    if isinstance(outcome, Deferred) and image.refusals < MAX_REFUSALS:
+    if isinstance(outcome, Deferred) and not (outcome.picked_out and image.refusals):
         _give_back(image, outcome, now)
         return
     failures, limit = _count_failure(image, outcome.fault)

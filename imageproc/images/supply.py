@@ -20,10 +20,11 @@ from imageproc.models import ProductImage
 LOW_WATER = 8
 # Delay before the next claim when nothing was due.
 IDLE_SECONDS = 0.5
-# Delay before repeating a claim that found work only on saturated hosts: it had to read all of
-# theirs, a third of a second for a million rows. Sooner when other hosts are saturated, or when
-# another request has come.
-SATURATED_SECONDS = 5.0
+# A claim that passes over some hosts reads all of their images where it finds nothing else, a third
+# of a second for a million rows. It is repeated after so many times what it took, within 5 seconds;
+# sooner when it would pass over other hosts, or when another request has come.
+TIMES_AS_LONG = 15
+LONGEST_DELAY = 5.0
 # Between two looks at the hosts that have a pace, and at one for which nothing was found to do.
 SLOTS_SECONDS = 0.3
 NO_IMAGES_SECONDS = 2.0
@@ -43,7 +44,7 @@ class Supply:
         self._crew = crew
         self._is_idle = is_idle
         self._claim_after = self._look_after = 0.0
-        self._saturated: set[str] = set()
+        self._passed_over: set[str] = set()
         self._newest: tuple[UUID, bool] | None = None
         self._alone_since = self._suspects_after = 0.0
         self._slots_after = 0.0
@@ -119,7 +120,7 @@ class Supply:
         jobs: list[Job] = []
         for host in sorted(watch.limited() - set(self._no_images)):
             row = watch.rows[host]
-            if late[host] >= MOST_LATE or not row.slots(row.now, 1):
+            if late[host] >= MOST_LATE or not row.slots(row.now, 0):
                 continue
             found = claim.claim_slots(host, Skip(requests=locked_requests))
             if found is None:
@@ -137,7 +138,7 @@ class Supply:
             return []
         if storing.unavailable.is_set():
             jobs = self._claim_one_as_probe()
-        elif time.monotonic() >= self._suspects_after and claim.has_suspects():
+        elif time.monotonic() >= self._suspects_after and claim.has_suspects(watch.closed()):
             jobs = self._claim_suspect()
         else:
             self._refresh()
@@ -157,9 +158,9 @@ class Supply:
     def _is_time(self) -> bool:
         now = time.monotonic()
         skipped = self._crew.busy_hosts() | watch.limited()
-        if now >= self._claim_after or skipped != self._saturated:
+        if now >= self._claim_after or skipped != self._passed_over:
             return True
-        if not self._saturated or now < self._look_after:
+        if not self._passed_over or now < self._look_after:
             return False
         self._look_after = now + IDLE_SECONDS
         return claim.newest_request() != self._newest
@@ -172,15 +173,17 @@ class Supply:
     def _claim_suspect(self) -> list[Job]:
         if not self._is_idle():
             return []  # first let the others end
-        jobs, now = claim.claim_suspect(), time.monotonic()
+        jobs, now = claim.claim_suspect(watch.closed()), time.monotonic()
         self.alone, self._alone_since = bool(jobs), now
         self._claim_after = 0.0 if jobs else now + IDLE_SECONDS
         return jobs
 
     def _claim_many(self, skip: Skip, limit: int = claim.CHUNK) -> list[Job]:
         self._newest = claim.newest_request() if skip.hosts else None
+        started = time.monotonic()
         jobs = claim.claim(limit, skip=skip, workers=settings.WORKERS)
-        self._saturated = set(skip.hosts)
-        delay = SATURATED_SECONDS if skip.hosts else IDLE_SECONDS
-        self._claim_after = 0.0 if jobs else time.monotonic() + delay
+        now = time.monotonic()
+        delay = min(LONGEST_DELAY, max(IDLE_SECONDS, TIMES_AS_LONG * (now - started)))
+        self._claim_after = 0.0 if jobs else now + delay
+        self._passed_over = set(skip.hosts)
         return jobs

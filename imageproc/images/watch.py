@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 from django.conf import settings
 
@@ -22,8 +23,8 @@ FAILURES_IN_A_ROW = 5
 DENIALS_IN_A_ROW = 3
 PICTURES_BEFORE_DENIAL = 20
 DENIALS_OF_AN_IMAGE = 2
-# Answers of this time make the rate from which a first pace is taken.
-RATE_SECONDS = 2.0
+# Answers of this time show what a host allows that refuses for the first time.
+RATE_SECONDS = 10.0
 # Hosts remembered by a process; beyond, it begins anew with all.
 MOST_HOSTS = 10_000
 
@@ -31,13 +32,29 @@ MOST_HOSTS = 10_000
 @dataclass(slots=True)
 class _Acquaintance:
     """What this process has seen of a host. ``answers`` since it was met or last refused us;
-    ``failures`` and ``denials`` in a row; ``lately``: times of the last answers."""
+    ``failures`` and ``denials`` in a row; ``failing``: the images of these failures; ``lately``:
+    times of the last answers."""
 
     answers: int = 0
     pictures: int = 0
     failures: int = 0
     denials: int = 0
-    lately: deque[float] = field(default_factory=lambda: deque(maxlen=256))
+    failing: set[UUID] = field(default_factory=set)
+    lately: deque[float] = field(default_factory=lambda: deque(maxlen=1024))
+
+    def failed(self, image_id: UUID) -> None:
+        """An image that fails again says nothing new about a host that gave others."""
+        if not self.pictures or image_id not in self.failing:
+            self.failures += 1
+        self.failing.add(image_id)
+        self.answers //= 2
+
+    def answered(self, pictures: int) -> None:
+        self.answers += 1
+        self.pictures += pictures
+        self.failures = self.denials = 0
+        self.failing.clear()
+        self.lately.append(time.monotonic())
 
 
 _STRANGER = _Acquaintance()
@@ -68,6 +85,10 @@ class Watch:
         """Hosts whose images are claimed by slots only."""
         return {name for name, row in self.rows.items() if row.is_limited}
 
+    def closed(self) -> set[str]:
+        """Hosts that must not be asked for anything now."""
+        return {name for name, row in self.rows.items() if row.is_closed(row.now)}
+
     def most_connections(self) -> int:
         """To one host, of this process: its part of MAX_PER_HOST."""
         return max(1, settings.MAX_PER_HOST // self._workers)
@@ -79,47 +100,46 @@ class Watch:
             return max(1, FIRST_CONNECTIONS - met.failures)
         return min(self.most_connections(), FIRST_CONNECTIONS + met.answers)
 
-    def rate_of(self, host: str) -> float:
-        """Answers a second of late, of all workers if the others fare alike."""
-        now = time.monotonic()
-        times = [at for at in self._of(host).lately if at > now - RATE_SECONDS]
-        span = max(1.0, now - times[0]) if times else 1.0
-        return len(times) / span * self._workers
+    def take_rate(self, host: str) -> float:
+        """Requests a second that this process was allowed lately; 0 until there are new answers.
+
+        Many hosts let a second's worth pass at once before they keep to their rate: so what they
+        gave within a time is taken for what they allow in a second more.
+        """
+        now, lately = time.monotonic(), self._of(host).lately
+        times = [at for at in lately if at > now - RATE_SECONDS]
+        lately.clear()
+        return len(times) / (now - times[0] + 1) if times else 0.0
 
     def judge(self, outcome: Outcome) -> Outcome:
         """The outcome; as Deferred where the host is to blame."""
-        host = self._of(outcome.job.host)
+        job = outcome.job
+        host = self._of(job.host)
         if isinstance(outcome, Done):
-            return self._answered(host, outcome, pictures=1)
+            host.answered(pictures=1)
+            return outcome
         match outcome.fault.sign:
             case HostSign.SLOW_DOWN:
                 # A host that gives the others and refuses this image again means the image.
-                is_image = outcome.job.refusals > 0 and host.answers > 0
-                return outcome if is_image else self._deferred(host, outcome)
+                is_image = job.refusals > 0 and host.answers > 0 and not job.probe
+                return outcome if is_image else self._refused(host, outcome)
             case HostSign.NO_ANSWER:
-                host.failures += 1
-                host.answers //= 2
-                is_host = host.failures >= FAILURES_IN_A_ROW or outcome.job.probe
-                return self._deferred(host, outcome) if is_host else outcome
-            case HostSign.DENIED if host.pictures >= PICTURES_BEFORE_DENIAL:
+                host.failed(job.image_id)
+                is_host = host.failures >= FAILURES_IN_A_ROW or job.probe
+                return self._refused(host, outcome) if is_host else outcome
+            case HostSign.DENIED if job.probe or host.pictures >= PICTURES_BEFORE_DENIAL:
                 return self._denied(host, outcome)
         if outcome.fault.code == DNS_FAILED.code:
-            return outcome
-        return self._answered(host, outcome)
+            return self._refused(host, outcome) if job.probe else outcome
+        host.answered(pictures=0)
+        return outcome
 
     def _of(self, name: str) -> _Acquaintance:
         if name not in self._hosts and len(self._hosts) >= MOST_HOSTS:
             self._hosts.clear()
         return self._hosts.setdefault(name, _Acquaintance())
 
-    def _answered(self, host: _Acquaintance, outcome: Outcome, pictures: int = 0) -> Outcome:
-        host.answers += 1
-        host.pictures += pictures
-        host.failures = host.denials = 0
-        host.lately.append(time.monotonic())
-        return outcome
-
-    def _deferred(self, host: _Acquaintance, failed: Failed) -> Deferred:
+    def _refused(self, host: _Acquaintance, failed: Failed) -> Deferred:
         # The image may be one that its host always refuses, so a refused probe counts against it.
         slow_probe = failed.job.probe and failed.fault.sign is HostSign.SLOW_DOWN
         picked_out, host.answers = host.answers > 0 or slow_probe, 0
@@ -128,7 +148,7 @@ class Watch:
     def _denied(self, host: _Acquaintance, failed: Failed) -> Outcome:
         """A ban shows as 403 for every image; before that shows, the first few are kept."""
         host.denials += 1
-        if host.denials >= DENIALS_IN_A_ROW:
+        if host.denials >= DENIALS_IN_A_ROW or failed.job.probe:
             fault = HOST_BUSY.because(failed.fault.detail, retry_after=failed.fault.retry_after)
             return self._deferred(host, replace(failed, fault=fault))
         if failed.job.attempt <= DENIALS_OF_AN_IMAGE:

@@ -27,13 +27,13 @@ LONGEST_PAUSE_BUSY = 60.0
 LONGEST_PAUSE_DOWN = 20.0
 # A host that nobody asked for this long after it could be asked is met afresh.
 FORGOTTEN = timedelta(minutes=5)
-# How the pace rises (see ``Host.raise_pace``).
-RECOVERED = 0.95
-RECOVERY = 0.02
-SEARCH = 0.05
-SEARCH_BEYOND = 0.1
+# How the pace changes (see ``Host.find_pace`` and ``Host.raise_pace``).
+LEAST_KEPT, MOST_KEPT = 0.5, 0.95
+SEARCH_SECONDS = 1.0
+BEYOND = 0.1
+SURE_RATE = 20.0
 ALIKE = 0.15
-SUREST = 5
+SUREST = 6
 
 
 class HostReason(models.TextChoices):
@@ -69,12 +69,18 @@ class Host(models.Model):
     reason = models.CharField(max_length=10, choices=HostReason, default=HostReason.BUSY)
     # Requests a second of all workers together. None: no limit is known.
     pace = models.FloatField(null=True, blank=True)
-    # The pace at which it refused last, and how often in a row it did so at about this one.
+    # The pace at which it last refused, the pace that it had kept up with until then, and how often
+    # in a row one of the two was about the same.
     limit = models.FloatField(null=True, blank=True)
+    found_pace = models.FloatField(null=True, blank=True)
     confirmed = models.PositiveSmallIntegerField(default=0)
+    # Slots given since it was last closed: what it kept up with.
+    slots_given = models.PositiveIntegerField(default=0)
     # GCRA: the next request's time, unless that has passed.
     next_slot_at = models.DateTimeField(db_default=Now())
     closed_until = models.DateTimeField(db_default=Now())
+    # Seconds that it was closed for when it last refused.
+    pause = models.FloatField(default=1.0)
     # One image at a time is to show whether the host answers again.
     probing = models.BooleanField(default=False)
     # Closings since its last proper answer; when the first and the last of them were.
@@ -82,7 +88,7 @@ class Host(models.Model):
     silent_since = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
     signed_at = models.DateTimeField(db_default=Now())
-    raised_at = models.DateTimeField(null=True, blank=True)
+    opened_at = models.DateTimeField(null=True, blank=True)
     # Set by operators: a pace that no answer of the host changes; closed until they open it.
     fixed_pace = models.FloatField(null=True, blank=True)
     held = models.BooleanField(default=False)
@@ -122,8 +128,9 @@ class Host(models.Model):
         return self.held or self.closed_until > now
 
     # --- Slots ------------------------------------------------------------------------------------
-    def slots(self, now: datetime, most: int) -> list[datetime]:
-        """The next free slots within the horizon, at most ``most``; nothing is reserved yet.
+    def slots(self, now: datetime, seconds: float) -> list[datetime]:
+        """The free slots of the next so many ``seconds``, one at the least, as far as they are
+        within the horizon; nothing is reserved yet.
 
         The generic cell rate algorithm (ITU-T I.371) without tolerance: what was not used before
         now is lost, so that no burst follows a pause.
@@ -131,11 +138,14 @@ class Host(models.Model):
         if self.is_closed(now):
             return []
         pace = self.current_pace or FASTEST_PACE
-        first, step = max(self.next_slot_at, now), timedelta(seconds=1 / pace)
-        if self.probing:
-            most = min(most, 1)
+        first, step = self.next_slot(now), timedelta(seconds=1 / pace)
+        most = 1 if self.probing else 1 + int(seconds * pace)
         times = (first + step * n for n in range(most))
         return [at for at in times if at <= now + timedelta(seconds=HORIZON_SECONDS)]
+
+    def next_slot(self, now: datetime) -> datetime:
+        """The first free slot of an open host, however far ahead."""
+        return max(self.next_slot_at, now)
 
     def reserve(self, used: list[datetime], now: datetime, probe_seconds: float) -> None:
         """``used``: the first of ``slots``. A probe keeps the host closed for ``probe_seconds``, or
@@ -143,58 +153,63 @@ class Host(models.Model):
         if not used:
             return
         self.next_slot_at = used[-1] + timedelta(seconds=1 / (self.current_pace or FASTEST_PACE))
+        self.slots_given += len(used)
         if self.probing:
             self.closed_until = now + timedelta(seconds=probe_seconds)
+        else:
+            self.raise_pace(now)
 
     # --- What the host lets us hear ---------------------------------------------------------------
     def slow_down(
-        self, now: datetime, asked_at: datetime, retry_after: float | None, rate: float
+        self,
+        now: datetime,
+        asked_at: datetime,
+        retry_after: float | None,
+        rate: float,
+        *,
+        probe: bool = False,
     ) -> None:
-        """It refused a request of ``asked_at``: closed for ``retry_after`` seconds, pace halved.
+        """It refused a request of ``asked_at``: it is closed for ``retry_after`` seconds or longer,
+        and its pace falls.
 
-        ``rate``: answers a second that it gave lately, for a host without a pace. What was asked
-        before it was closed belongs to the sign that closed it, and a probe that is refused says
-        nothing about the pace.
+        ``rate``: requests a second that it let this worker make, for a host without a pace. A
+        ``probe`` that is refused says nothing about the pace.
         """
-        if self._is_echo(asked_at):
+        if self._is_echo(asked_at, probe):
             self._stay_closed(now, retry_after)
+            if self.pace and self.opened_at is None:  # the first pace is what all workers made
+                self.limit = self.found_pace = self.pace = self.pace + rate
             return
-        if not self.probing or self.pace is None:
-            self._halve(rate)
+        if not probe or self.current_pace is None:
+            self._find_pace(asked_at, rate)
         self._close(now, HostReason.BUSY, retry_after)
 
-    def no_answer(self, now: datetime, asked_at: datetime) -> None:
+    def no_answer(self, now: datetime, asked_at: datetime, *, probe: bool = False) -> None:
         """It failed several times in a row, or failed the probe."""
-        if not self._is_echo(asked_at):
+        if not self._is_echo(asked_at, probe):
             self._close(now, HostReason.DOWN, None)
 
-    def answered(self, now: datetime, asked_at: datetime) -> None:
+    def answered(self, now: datetime, asked_at: datetime, *, probe: bool = False) -> None:
         """It sent a picture, or said in good order why not."""
         self.silent_since = None
-        if self._is_echo(asked_at):
-            return  # it was on its way when the host closed
+        if self._is_echo(asked_at, probe):
+            return
         if self.probing:
             self.probing, self.closed_until = False, now
-            self.next_slot_at, self.raised_at = now, now
+            self.next_slot_at = self.opened_at = now
         self.closings = 0
-        self.raise_pace(now)
 
     def raise_pace(self, now: datetime) -> None:
-        """Soon back to just below the limit, from there slowly on: the more slowly, the more often
-        the limit proved to be there; fast again once it is well behind (as CUBIC does, RFC 9438).
-        """
-        if self.pace is None or self.limit is None:
+        """Evenly up to the pace at which it last refused, ever faster beyond: the surer the limit
+        and the longer a refusal closes the host, the more slowly (after CUBIC, RFC 9438)."""
+        if self.found_pace is None or self.limit is None or self.opened_at is None:
             return
-        seconds = min(5.0, (now - (self.raised_at or now)).total_seconds())
-        self.raised_at = now
-        if self.pace < RECOVERED * self.limit:
-            gain = self.limit * RECOVERY * self.pace * seconds
-            self.pace = min(RECOVERED * self.limit, self.pace + gain)
-        elif self.pace < (1 + ALIKE) * self.limit:
-            self.pace *= 1 + SEARCH / 4**self.confirmed * seconds
-        else:
-            self.pace *= 1 + SEARCH_BEYOND * seconds
-        self.pace = min(self.pace, FASTEST_PACE)
+        scale = SEARCH_SECONDS * 2**self.confirmed
+        if self.confirmed:  # otherwise it is a guess from few answers
+            scale *= max(1.0, self.pause)
+        x = (now - self.opened_at).total_seconds() / scale
+        pace = self.found_pace + (self.limit - self.found_pace) * x + BEYOND * self.limit * x**3
+        self.pace = min(FASTEST_PACE, pace)
 
     def lost_patience(self, now: datetime, seconds: float) -> bool:
         """Whether it has given no proper answer for so long."""
@@ -206,28 +221,54 @@ class Host(models.Model):
         self.closed_until, self.closings, self.silent_since = now, 0, None
         self.held, self.probing = False, True
 
-    def _is_echo(self, asked_at: datetime) -> bool:
+    def _is_echo(self, asked_at: datetime, probe: bool) -> bool:
+        """Whether the answer belongs to the sign that closed the host: it was asked before that, or
+        by a worker that did not know it yet."""
+        if self.probing and not probe:
+            return True
         return self.closed_at is not None and asked_at <= self.closed_at
 
-    def _halve(self, rate: float) -> None:
-        known = self.pace or max(rate, 2 * SLOWEST_PACE)
-        alike = self.limit is not None and abs(known - self.limit) <= ALIKE * self.limit
-        self.confirmed = min(SUREST, self.confirmed + 1) if alike else 0
-        self.limit, self.pace = known, max(SLOWEST_PACE, known / 2)
+    def _find_pace(self, asked_at: datetime, rate: float) -> None:
+        """What the host kept up with since it last refused, its pause included: with a bucket of
+        tokens that is its limit to the request. Between half and almost all of the pace."""
+        if (pace := self.current_pace) is None:
+            pace = found = max(SLOWEST_PACE, rate)
+            self.confirmed = 2 if rate >= SURE_RATE else 0
+        else:
+            kept_up_with = self._kept_up_with(asked_at)
+            found = max(SLOWEST_PACE, min(MOST_KEPT * pace, max(LEAST_KEPT * pace, kept_up_with)))
+            alike = _alike(found, self.found_pace) or _alike(pace, self.limit)
+            self.confirmed = min(SUREST, self.confirmed + 1) if alike else 2
+        self.limit, self.found_pace, self.pace = pace, found, found
+
+    def _kept_up_with(self, asked_at: datetime) -> float:
+        """Requests a second between the last refusal and this one; 0 where there was none."""
+        if self.closed_at is None:
+            return 0.0
+        ahead = max(0.0, (self.next_slot_at - asked_at).total_seconds())
+        given = self.slots_given - ahead * (self.current_pace or 0.0)
+        return given / max(0.001, (asked_at - self.closed_at).total_seconds())
 
     def _close(self, now: datetime, reason: HostReason, retry_after: float | None) -> None:
         if self.closed_until + FORGOTTEN < now:
             self.closings, self.silent_since = 0, None
-        busy = reason == HostReason.BUSY
-        longest = LONGEST_PAUSE_BUSY if busy else LONGEST_PAUSE_DOWN
+        longest = LONGEST_PAUSE_BUSY if reason == HostReason.BUSY else LONGEST_PAUSE_DOWN
         pause = min(longest, FIRST_PAUSE * 2 ** min(self.closings, 16))
-        pause = retry_after if retry_after else pause * random.uniform(0.8, 1.0)  # noqa: S311
+        pause *= random.uniform(0.8, 1.0)  # noqa: S311
+        if retry_after:
+            # A host that refuses the probe although it was asked after that is asked less often.
+            pause = max(retry_after, pause / 2 if self.closings else 0.0)
         self.reason, self.probing, self.closings = reason, True, self.closings + 1
         self.closed_at = self.signed_at = now
         self.closed_until = now + timedelta(seconds=pause)
         self.silent_since = self.silent_since or now
+        self.slots_given, self.pause = 0, pause
 
     def _stay_closed(self, now: datetime, retry_after: float | None) -> None:
         self.signed_at = now
         if retry_after and self.probing:
             self.closed_until = max(self.closed_until, now + timedelta(seconds=retry_after))
+
+
+def _alike(one: float, other: float | None) -> bool:
+    return other is not None and abs(one - other) <= ALIKE * other

@@ -18,7 +18,7 @@ from imageproc.faults import ACCESS_DENIED, CONNECT_FAILED, HOST_BUSY, HOST_DOWN
 from imageproc.images import hosts
 from imageproc.images.claim import Job, claim, claim_slots
 from imageproc.images.outcome import Deferred, Failed
-from imageproc.images.record import MAX_REFUSALS, record
+from imageproc.images.record import record
 from imageproc.images.watch import FIRST_CONNECTIONS, Watch
 from imageproc.models import FailureTally, Host, MinuteTally, ProductImage
 from imageproc.requests import operations, report
@@ -101,7 +101,6 @@ def test_a_refused_image_goes_back_with_no_attempt_used_and_its_host_is_closed()
 
 def test_an_image_that_its_host_picks_out_again_and_again_fails_by_itself() -> None:
     of = build.request(images=1)
-    ProductImage.objects.update(refusals=MAX_REFUSALS - 1)
     for attempts, failures in ((0, 0), (1, 1)):
         [job] = claim()
         record([Deferred(job, HOST_BUSY, picked_out=True)])
