@@ -150,7 +150,7 @@ class Watch:
         host.denials += 1
         if host.denials >= DENIALS_IN_A_ROW or failed.job.probe:
             fault = HOST_BUSY.because(failed.fault.detail, retry_after=failed.fault.retry_after)
-            return self._deferred(host, replace(failed, fault=fault))
+            return self._refused(host, replace(failed, fault=fault))
         if failed.job.attempt <= DENIALS_OF_AN_IMAGE:
             return replace(failed, fault=replace(failed.fault, permanent=False))
         return failed

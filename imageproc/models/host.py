@@ -196,7 +196,8 @@ class Host(models.Model):
             return
         if self.probing:
             self.probing, self.closed_until = False, now
-            self.next_slot_at = self.opened_at = now
+            self.opened_at = now
+            self.next_slot_at = now + timedelta(seconds=1 / (self.current_pace or FASTEST_PACE))
         self.closings = 0
 
     def raise_pace(self, now: datetime) -> None:

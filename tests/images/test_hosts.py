@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -14,9 +16,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from imageproc.faults import ACCESS_DENIED, CONNECT_FAILED, HOST_BUSY, HOST_DOWN, NOT_FOUND
+from imageproc.faults import (
+    ACCESS_DENIED,
+    CONNECT_FAILED,
+    DNS_FAILED,
+    HOST_BUSY,
+    HOST_DOWN,
+    NOT_FOUND,
+    Fault,
+)
 from imageproc.images import hosts
-from imageproc.images.claim import Job, claim, claim_slots
+from imageproc.images.claim import Job, claim, claim_slots, claim_suspect, has_suspects
 from imageproc.images.outcome import Deferred, Failed
 from imageproc.images.record import record
 from imageproc.images.watch import FIRST_CONNECTIONS, Watch
@@ -99,14 +109,83 @@ def test_a_refused_image_goes_back_with_no_attempt_used_and_its_host_is_closed()
     assert claim_slots(NAME) == []
 
 
-def test_an_image_that_its_host_picks_out_again_and_again_fails_by_itself() -> None:
+def test_an_image_that_its_host_refuses_again_and_again_fails_by_itself() -> None:
+    """Refused once while others are given, or as the probe, it keeps its attempts; then it has as
+    many as any other."""
     of = build.request(images=1)
-    for attempts, failures in ((0, 0), (1, 1)):
+    for failures in (0, 1, 2):
         [job] = claim()
         record([Deferred(job, HOST_BUSY, picked_out=True)])
         ProductImage.objects.update(next_attempt_at=Now())
         row = of.images.get()
-        assert (row.attempts, row.fetch_failures) == (attempts, failures)
+        assert (row.attempts, row.fetch_failures) == (failures, failures)
+    [job] = claim()
+    record([Deferred(job, HOST_BUSY)])  # the host refuses all: that is not the image's
+    assert of.images.get().fetch_failures == 2
+
+
+@pytest.mark.parametrize("fault", [HOST_BUSY, CONNECT_FAILED, ACCESS_DENIED, DNS_FAILED])
+def test_a_probe_that_fails_keeps_its_host_closed(fault: Fault) -> None:
+    """Whatever it fails of, and although this process has never seen the host."""
+    build.request(images=2)
+    Host.objects.create(name=NAME, pace=4.0, probing=True)
+    [probe] = claim_slots(NAME) or []
+    outcome = Watch().judge(Failed(probe, fault))
+    hosts.heed([outcome])
+    row = Host.objects.with_clock().get()
+    assert (row.probing, row.closings, row.is_closed(row.now)) == (True, 1, True)
+    assert row.closed_until < row.now + timedelta(seconds=2)
+
+
+def test_an_answer_that_was_on_its_way_does_not_open_a_closed_host() -> None:
+    build.request(images=2)
+    [late, refused] = claim()
+    hosts.heed([Deferred(refused, HOST_BUSY)])
+    hosts.heed([replace(build.done(late), asked_at=time.monotonic() + 1)])
+    assert Host.objects.get().probing
+
+
+def test_a_probe_that_is_handed_back_lets_another_go() -> None:
+    build.request(images=2)
+    Host.objects.create(name=NAME, pace=4.0, probing=True)
+    probes = claim_slots(NAME) or []
+    assert claim_slots(NAME) == []
+    hosts.release_probes(probes)
+    assert len(claim_slots(NAME) or []) == 1
+
+
+def test_an_image_that_fails_again_says_nothing_new_of_its_host() -> None:
+    """A host that gives others is not closed by one bad image; one that gave nothing is."""
+    [bad, good] = jobs(2)
+    failures = [Failed(bad, CONNECT_FAILED)] * 5
+    assert judged(Watch(), *failures) == [False, False, False, False, True]
+    watch = Watch()
+    watch.judge(build.done(good))
+    assert judged(watch, *failures) == [False] * 5
+
+
+@pytest.mark.parametrize(
+    ("row", "waits"),
+    [
+        ({}, (0.0, 0.1)),
+        ({"pace": 0.5, "next_slot_at": Now() + timedelta(seconds=1)}, (0.8, 1.1)),
+        ({"pace": 0.5, "closed_until": Now() + timedelta(seconds=9)}, None),
+    ],
+    ids=["no limit", "pace", "closed"],
+)
+def test_a_suspect_takes_the_next_slot_of_its_host(
+    row: dict[str, Any], waits: tuple[float, float] | None
+) -> None:
+    of = build.request(images=1)
+    of.images.update(lost_count=1)
+    Host.objects.create(name=NAME, **row)
+    jobs = claim_suspect()
+    if waits is None:
+        assert jobs == []
+        assert not has_suspects({NAME})
+    else:
+        ahead = max(0.0, jobs[0].starts_at - time.monotonic())
+        assert waits[0] <= ahead <= waits[1]
 
 
 def test_slots_are_leased_one_each_and_not_twice() -> None:
@@ -115,8 +194,9 @@ def test_slots_are_leased_one_each_and_not_twice() -> None:
     first = claim_slots(NAME) or []
     starts = [job.starts_at for job in first]
     steps = {round(b - a, 2) for a, b in pairwise(starts)}
-    assert (len(first), steps) == (5, {0.25})
-    assert len(claim_slots(NAME) or []) <= 1  # but for the time that has passed
+    assert (len(first), steps) == (3, {0.25})
+    second = claim_slots(NAME) or []
+    assert 0.2 < second[0].starts_at - starts[-1] < 0.3
     assert claim_slots("unheard.example") == []
 
 
