@@ -1,8 +1,8 @@
 """The outer structure of image files, read without decoding a pixel.
 
-Every function here takes the whole file as bytes and runs in time linear in its size, so a file
-may be as hostile as it likes. Two questions are asked: is the file whole (a decoder would often
-paint a cut-off picture's missing part grey), and how much work does it order?
+Every function here takes the whole file as bytes and runs in time linear in its size, so a hostile
+file cannot make it slow. It answers two questions: is the file whole (a decoder would often paint
+the missing part of a cut-off picture grey), and how much work would opening it take?
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from imageproc.images.compress import boxes, gif, jpeg, tiff, webp
+from imageproc.images.compress import gif, jpeg, still, tiff, webp
 
-# The magic numbers of what we read; ISO base media files (HEIC, AVIF) are told by their brands.
+# The magic numbers of what we read; ISO base media files (HEIC, AVIF) are recognised by their
+# brands.
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "jpeg"),
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -44,7 +45,8 @@ _TGA_FOOTER = b"TRUEVISION-XFILE.\0"
 
 
 def sniff(data: bytes) -> str | None:
-    """The format by content: one we read, "refused" for another picture, None for no picture."""
+    """The format by content: one that we read, "refused" for other pictures, None for anything
+    else."""
     for magic, name in _MAGIC:
         if data.startswith(magic):
             return name
@@ -78,7 +80,7 @@ def _brand(data: bytes) -> str:
 
 
 def is_whole(kind: str, data: bytes) -> bool:
-    """Does the file reach its own end? True where the format's outer structure cannot tell."""
+    """Whether the file reaches its own end. True if the format's outer structure does not say."""
     check = _WHOLE.get(kind)
     return check is None or check(data)
 
@@ -110,8 +112,8 @@ def _gif_whole(data: bytes) -> bool:
 
 
 def _bmp_whole(data: bytes) -> bool:
-    """By the size that a run-length coded bitmap states, which Pillow would fill up; of others
-    Pillow knows. The size in the file header (bfSize) is often wrong, and nobody reads it."""
+    """Only a run-length coded bitmap is checked, by the size that it states: Pillow would fill up
+    the rest. The size in the file header (bfSize) is often wrong and not used."""
     if len(data) < 54:
         return False
     start, header, compression, size = struct.unpack_from("<II12xII", data, 10)
@@ -121,7 +123,7 @@ def _bmp_whole(data: bytes) -> bool:
 
 _WHOLE = {
     "jpeg": jpeg.is_whole, "png": _png_whole, "gif": _gif_whole, "webp": _webp_whole,
-    "tiff": tiff.is_whole, "avif": boxes.is_whole, "heic": boxes.is_whole, "bmp": _bmp_whole,
+    "tiff": tiff.is_whole, "avif": still.is_whole, "heic": still.is_whole, "bmp": _bmp_whole,
 }  # fmt: skip
 
 
@@ -135,7 +137,7 @@ def frame_count(kind: str, data: bytes) -> int:
 
 
 def png_profile_fits(data: bytes, limit: int) -> bool:
-    """Does the compressed colour profile unpack to at most ``limit`` bytes?"""
+    """Whether the compressed colour profile unpacks to at most ``limit`` bytes."""
     for name, start, end in png_chunks(data):
         if name == b"iCCP":
             packed = data[start + 8 : end - 4].partition(b"\0")[2][1:]

@@ -1,7 +1,7 @@
 """The colours that an AV1 stream states in its sequence header (AV1 specification, 5.5).
 
-An AVIF without an nclx box means these (AV1 Image File Format, 2.1), and only here is it said that
-a picture is monochrome.
+An AVIF without an nclx box means these (AV1 Image File Format, 2.1), and only this says that a
+picture is monochrome.
 """
 
 from __future__ import annotations

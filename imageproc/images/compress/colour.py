@@ -1,7 +1,7 @@
 """Any colours that a file may have, as 8-bit sRGB.
 
 A profile decides, or numbers that the file states (see ``numbers``); where there are neither,
-samples mean sRGB. What is broken, empty or for another kind of samples is passed over.
+samples mean sRGB. A profile that is broken, empty or made for another kind of samples is ignored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def to_srgb(image: Any, numbers: Numbers | None) -> Any:
 
 
 def _meaning(image: Any, numbers: Numbers | None) -> bytes | Numbers | None:
-    """What says how the samples look: a profile or numbers. None: they are sRGB (or plain ink)."""
+    """The profile or numbers that say how the samples look. None: they are sRGB (or plain ink)."""
     if numbers is not None and numbers.outrank_profile:
         return None if numbers.is_srgb else numbers
     profile = profile_of(image)
@@ -55,7 +55,7 @@ def _by_numbers(image: Any, numbers: Numbers) -> Any:
 
 
 def _through_profile(image: Any, profile: bytes) -> Any:
-    """Unchanged where the profile turns out to be broken."""
+    """The image as it is if the profile turns out to be broken."""
     image = with_field(image, vips().GValue.blob_type, PROFILE, profile)
     fallback = "cmyk" if image.interpretation == "cmyk" else "srgb"
     try:

@@ -20,8 +20,8 @@ def encode(image: Any, recipe: Recipe, room: int, spent: float = 0.0) -> bytes:
     """``image`` (8-bit sRGB) as a file of the recipe's format, holding at most ``room`` bytes.
     ``spent``: seconds that go to the picture's colours meanwhile.
 
-    Raises RefusedError where the format's encoder cannot stay within that, and libvips' error
-    where the source turns out broken (decoding happens here, row by row) or the encoder fails.
+    Raises RefusedError if the format's encoder cannot stay within that, and libvips' error
+    if the source turns out to be broken (decoding happens here, row by row) or the encoder fails.
     """
     pixels = image.width * image.height
     alpha = bool(image.hasalpha())

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from imageproc.images.compress import boxes
 from imageproc.images.compress.engine import call, vips
 from imageproc.images.compress.numbers import Numbers
+from imageproc.images.compress.still import Still, read_still
 
 # pillow-heif's modes -> channels. I is grey of 16 bits; "a": colours are multiplied by alpha.
 _BANDS = {"L": 1, "I": 1, "LA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
@@ -22,7 +22,7 @@ class Heif:
     """A file whose boxes have been read. ``heic``: pillow-heif's picture; None of an AVIF."""
 
     data: bytes
-    still: boxes.Still
+    still: Still
     heic: Any
 
     @property
@@ -44,7 +44,7 @@ class Heif:
 def opened(data: bytes, kind: str) -> Heif | None:
     """None where the file holds no still picture, only a film. Broken boxes raise, as pillow-heif
     does: no set of exceptions is promised."""
-    still = boxes.still(data)
+    still = read_still(data)
     if still is None:
         return None
     if kind == "avif":

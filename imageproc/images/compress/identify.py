@@ -1,7 +1,7 @@
-"""What is this file, and may it be opened? Answered before a pixel is decoded.
+"""Finds out what a file is and whether it may be opened, before a pixel is decoded.
 
-The format is told by content, never by name or Content-Type. Only the allow-list is opened, and
-only within the budget: one small file can order minutes of work or gigabytes of memory.
+The format is recognised by content, never by name or Content-Type. Only listed formats are opened,
+and only within the budget: one small file can take minutes of work or gigabytes of memory.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from PIL import Image
 
 from imageproc import faults
 from imageproc.faults import Fault
-from imageproc.images.compress import anatomy, boxes, heif, jpeg, png, tiff, webp
+from imageproc.images.compress import anatomy, heif, jpeg, png, still, tiff, webp
 from imageproc.images.compress.numbers import Numbers
 
-# The segments of a JPEG that may say something of its colours, or of which side is up.
+# The segments of a JPEG that may state its colours or which side is up.
 _TELLING = {"APP1", "APP2", "APP14"}
-# Their decoders fail where pixels are missing, so a missing end mark is no harm.
+# Their decoders fail if pixels are missing, so a missing end mark does no harm.
 _JUDGED_BY_PIXELS = {"png", "gif"}
 
 
@@ -33,8 +33,8 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What opening one picture may cost. The worst file within the defaults was measured at
-    under 10 s of CPU and 512 MB (docs/adr/0002-codec.md)."""
+    """What opening one picture may cost. The worst file within the defaults took less than 10 s of
+    CPU and 512 MB (docs/adr/0002-codec.md)."""
 
     max_pixels: int = 50_000_000
     max_side: int = 32_767
@@ -97,7 +97,7 @@ def _identify_other(kind: str, data: bytes, budget: Budget) -> Source | Fault:
 
 def _has_hole(kind: str, data: bytes) -> bool:
     if kind in ("heic", "avif"):
-        return boxes.has_hole(data)
+        return still.has_hole(data)
     return kind == "webp" and webp.has_hole(data)
 
 
@@ -122,7 +122,7 @@ def _identify_tiff(data: bytes, budget: Budget) -> Source | Fault:
 
 
 def _identify_jpeg(data: bytes, budget: Budget) -> Source | Fault:
-    """Whether a JPEG reaches its end is for the decoder to say: it walks through all of it."""
+    """Whether a JPEG reaches its end is left to the decoder, which reads all of it."""
     header = jpeg.read_header(data)
     if header.unread_kind:
         return faults.FORMAT_UNSUPPORTED.because(header.unread_kind)
@@ -140,14 +140,15 @@ def _identify_jpeg(data: bytes, budget: Budget) -> Source | Fault:
 
 
 def _missing(data: bytes, at: int) -> Fault:
-    """Zeros from ``at`` on, where pixels should be: up to the file's end, or only a hole?"""
+    """The fault for zeros where pixels should be, from ``at`` on: to the end of the file, or a
+    hole."""
     to_the_end = not data[at:].strip(b"\0\xff\xd9")
     fault = faults.IMAGE_TRUNCATED if to_the_end else faults.IMAGE_CORRUPT
     return fault.because(f"zeros from byte {at} on")
 
 
 def _overpacked(kind: str, data: bytes, budget: Budget) -> Fault | None:
-    """Limits that must hold before even the header's readers see the file."""
+    """Limits that are checked before any library reads the header."""
     if kind == "png" and not anatomy.png_profile_fits(data, budget.max_profile_bytes):
         return faults.TOO_COMPLEX.because("colour profile unpacks beyond the limit")
     frames = anatomy.frame_count(kind, data)
@@ -157,8 +158,8 @@ def _overpacked(kind: str, data: bytes, budget: Budget) -> Fault | None:
 
 
 def _open(kind: str, data: bytes, *, by_pillow: bool = False) -> Any:
-    """The header, read by Pillow, pillow-heif or us. They promise no set of exceptions for hostile
-    bytes (struct.error, KeyError, OverflowError have all been seen), so all are answers here."""
+    """The header, read by Pillow, pillow-heif or us. For hostile bytes they raise
+    anything (struct.error, KeyError and OverflowError were seen), so every exception counts."""
     try:
         opened: Any = heif.opened(data, kind) if kind in ("avif", "heic") else None
         if opened is None and kind == "heic":
@@ -167,7 +168,7 @@ def _open(kind: str, data: bytes, *, by_pillow: bool = False) -> Any:
             opened = tiff.read(data)
         if kind == "png":
             opened = png.read_header(data)
-        # Of an AVIF film without a still picture, Pillow shows the first frame.
+        # Pillow shows the first frame of an AVIF video without a still picture.
         opened = opened or Image.open(io.BytesIO(data), formats=[kind.upper()])
         return opened if min(opened.size) > 0 else faults.IMAGE_CORRUPT.because("no pixels")
     except Image.DecompressionBombError as error:
@@ -188,18 +189,11 @@ def _within(kind: str, data: bytes, opened: Any, budget: Budget, scans: int = 0)
     held = int(width * height * _held_per_pixel(kind, data, opened, scans)) + 2 * len(data)
     if held > budget.max_held_bytes:
         return faults.TOO_COMPLEX.because(f"needs {held} bytes to open")
-    itself = opened if _opens_itself(kind, opened) else None
+    # libvips has no reader for these, doubts canvases (GIF), or must know more (AVIF).
+    itself = opened if kind in ("bmp", "gif", "avif", "heic") else None
+    bare = kind == "jpeg" and opened.mode == "RGB" and not opened.app.keys() & _TELLING
     numbers = png.stated_colours(data) if kind == "png" else getattr(opened, "numbers", None)
-    return Source(kind, data, width, height, held, itself, numbers, _is_bare(kind, opened))
-
-
-def _opens_itself(kind: str, opened: Any) -> bool:
-    """libvips has no reader for these, doubts canvases (GIF), or must be told more (AVIF)."""
-    return kind in ("bmp", "gif", "avif", "heic")
-
-
-def _is_bare(kind: str, opened: Any) -> bool:
-    return kind == "jpeg" and opened.mode == "RGB" and not opened.app.keys() & _TELLING
+    return Source(kind, data, width, height, held, itself, numbers, bare)
 
 
 def _held_per_pixel(kind: str, data: bytes, opened: Any, scans: int) -> float:

@@ -1,7 +1,7 @@
 """The structure of a JPEG file (ITU-T T.81, annex B), read without decoding a pixel.
 
-Three questions: is it a kind that the decoders read, how much work does it order, and is a part of
-its pixel data missing? JPEG has no checksum, and a decoder paints whatever the bits say.
+It answers three questions: do the decoders read this kind, how much work would decoding take, and
+is a part of the pixel data missing? JPEG has no checksum; a decoder paints whatever the bits say.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def segments(data: bytes, *, headers: bool = False) -> Iterator[tuple[int, int, 
 
 
 def is_whole(data: bytes) -> bool:
-    """Does the image reach its end marker?"""
+    """Whether the image reaches its end marker."""
     return any(marker == _EOI for marker, _, _ in segments(data))
 
 
@@ -120,10 +120,10 @@ def _tidied(data: bytes, parts: list[tuple[int, int, int]]) -> bytes:
 
 
 def _is_complete(data: bytes) -> bool:
-    """Has every coefficient of a progressive picture been sent to its last bit (T.81 G.1.1)?
+    """Whether every coefficient of a progressive picture is there to its last bit (T.81 G.1.1).
 
-    A file without its end marker may have lost whole scans. True of other files, whose decoder
-    knows what is missing.
+    A file without its end marker may have lost whole scans. True for other files: their decoder
+    notices what is missing.
     """
     bits_missing: dict[tuple[int, int], int] = {}
     for marker, start, end in segments(data):
@@ -144,9 +144,9 @@ def _is_complete(data: bytes) -> bool:
 def zero_runs(header: Header) -> Iterator[tuple[int, bool]]:
     """(position, flat) of the first long run of zero bytes in each scan that has one.
 
-    It is the sign of a copy that broke off in a file whose space was reserved, or of a block that
-    was never written. ``flat``: in this scan zero bits stand for blocks without detail, so a plain
-    backdrop may have been written so; only a decoder that counts the blocks can tell.
+    It shows that a copy into reserved space broke off, or that a block was never written. ``flat``:
+    in this scan zero bits stand for blocks without detail, so a plain backdrop may have been
+    written so; only a decoder that counts the blocks can tell.
     """
     data = header.data
     if header.scan < 0 or data.find(_ZEROS, header.scan) < 0:

@@ -25,7 +25,7 @@ _TURBO_COLOURS = {"srgb": "RGB", "b-w": "GRAY"}
 _DAMAGE = re.compile(
     "Corrupt JPEG data(?!: bad ICC)|Premature end of JPEG|Inconsistent progression"
 )
-# So is a little that some cameras leave before the end.
+# So are the few stray bytes that some cameras leave before the end.
 _STRAY_BYTES = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
 _MAX_STRAY_BYTES = 64
 # So many frames of an animation are looked at for the first that is not all transparent.

@@ -16,7 +16,7 @@ Matrix = tuple[tuple[float, float, float], ...]
 _SPACES = {
     "srgb": b"RGB ", "rgb16": b"RGB ", "b-w": b"GRAY", "grey16": b"GRAY", "cmyk": b"CMYK",
 }  # fmt: skip
-# Profiles of this size are looked at (and remembered); a larger one has tables, and is used.
+# Profiles up to this size are examined (and remembered); a larger one has tables, and is applied.
 _SMALL = 65_536
 # Profiles that are called sRGB round differently: up to 2 of 255 is no other colour.
 _SAME = 2
@@ -30,19 +30,19 @@ _BRADFORD: Matrix = (
 
 
 def fits(profile: bytes, interpretation: str) -> bool:
-    """Is it an ICC profile for samples of this kind? One for another colour space is no help."""
+    """Whether it is an ICC profile for samples of this kind, not for another colour space."""
     return profile[36:40] == b"acsp" and profile[16:20] == _SPACES.get(interpretation)
 
 
 def is_srgb(profile: bytes) -> bool:
-    """Does it leave sRGB as it is? Its name is not asked: "sRGB" is also what linear ones are
-    called."""
+    """Whether it leaves sRGB as it is. Its name says nothing: linear profiles are called "sRGB",
+    too."""
     return len(profile) <= _SMALL and _changes_nothing(profile)
 
 
 @lru_cache(maxsize=64)
 def _changes_nothing(profile: bytes) -> bool:
-    """By what happens to a ramp of greys and a cube of 216 colours."""
+    """Whether a ramp of greys and a cube of 216 colours stay as they are."""
     steps = range(0, 256, 51)
     cube = bytes(value for r in steps for g in steps for b in steps for value in (r, g, b))
     ramp = bytes(value for value in range(256) for _ in range(3))

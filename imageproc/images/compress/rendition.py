@@ -7,7 +7,6 @@ in any worker process, as long as its parent has not called it before forking (s
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass
 
 from imageproc import faults
@@ -24,8 +23,8 @@ from imageproc.images.recipe import Recipe
 @dataclass(frozen=True, slots=True)
 class Rendition:
     """The file to store. ``source_width`` and ``source_height`` are those of the upright source.
-    ``kept_original``: writing it anew would have made it larger, so these are the input's own
-    pixels with the metadata taken off. ``milliseconds``: wall time of the call."""
+    ``kept_original``: encoding it again would have made it larger, so this is the input without
+    its metadata."""
 
     data: bytes
     content_type: str
@@ -37,7 +36,6 @@ class Rendition:
     source_format: str
     kept_original: bool
     sha256: str
-    milliseconds: float
 
 
 def compress(data: bytes, recipe: Recipe, budget: Budget) -> Rendition | Fault:
@@ -46,7 +44,6 @@ def compress(data: bytes, recipe: Recipe, budget: Budget) -> Rendition | Fault:
     The same input gives the same bytes. Every answer about a file is a value; an exception is a
     defect of ours.
     """
-    started = time.perf_counter()
     source = identify(data, budget)
     if isinstance(source, Fault):
         return source
@@ -58,12 +55,12 @@ def compress(data: bytes, recipe: Recipe, budget: Budget) -> Rendition | Fault:
     except RefusedError as failure:
         return _named(source.kind, data, failure.fault)
     except engine.Error as error:
-        # One text for all threads: it may go in a log, but decides nothing.
+        # libvips has one error text for all threads: it may be logged, but decides nothing.
         broken = faults.CANNOT_ENCODE if _can_decode(source, recipe) else faults.IMAGE_CORRUPT
         return _named(source.kind, data, broken.because(f"{source.kind}: {error}"))
     except MemoryError:
         return faults.TOO_COMPLEX.because(f"{source.kind}: out of memory")
-    return _rendition(source, picture, encoded, recipe, started)
+    return _rendition(source, picture, encoded, recipe)
 
 
 def _can_decode(source: Source, recipe: Recipe) -> bool:
@@ -77,15 +74,13 @@ def _can_decode(source: Source, recipe: Recipe) -> bool:
 
 
 def _named(kind: str, data: bytes, fault: Fault) -> Fault:
-    """Damage is called cut off where the file does not reach its own end."""
+    """A damaged file that does not reach its own end is reported as cut off."""
     if fault.code != faults.IMAGE_CORRUPT.code or anatomy.is_whole(kind, data):
         return fault
     return faults.IMAGE_TRUNCATED.because(fault.detail)
 
 
-def _rendition(
-    source: Source, picture: Picture, encoded: bytes, recipe: Recipe, started: float
-) -> Rendition:
+def _rendition(source: Source, picture: Picture, encoded: bytes, recipe: Recipe) -> Rendition:
     kept = _smaller_original(source, picture, encoded, recipe)
     result = kept or encoded
     return Rendition(
@@ -99,14 +94,13 @@ def _rendition(
         source_format=source.kind,
         kept_original=kept is not None,
         sha256=hashlib.sha256(result).hexdigest(),
-        milliseconds=(time.perf_counter() - started) * 1000,
     )
 
 
 def _smaller_original(
     source: Source, picture: Picture, encoded: bytes, recipe: Recipe
 ) -> bytes | None:
-    """The input itself, stripped, where it already is what was asked for and no larger."""
+    """The input without its metadata, if it already is what was asked for and no larger."""
     if not picture.as_is or source.kind != recipe.format:
         return None
     stripped = strip(source.kind, source.data)

@@ -1,4 +1,4 @@
-"""Metadata off, pixels untouched: for a file so small already that encoding it again adds bytes.
+"""Removes metadata and leaves the pixels alone, for a file that would grow if it was encoded again.
 
 Nothing is decoded. What remains decodes to exactly the same picture.
 """

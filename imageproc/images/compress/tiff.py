@@ -1,4 +1,5 @@
-"""The first directory of a TIFF file (TIFF 6.0): which kind of picture it is, and if we read it.
+"""The first directory of a TIFF file (TIFF 6.0): which kind of picture it is, and whether we read
+it.
 
 libtiff warns of tags that have nothing to do with pixels (texts without their final NUL, entries
 out of order), and libvips does not tell such a warning from one about a strip, which may be damage.
@@ -70,7 +71,7 @@ class Tiff:
 
     @property
     def has_hole(self) -> bool:
-        """Do zeros stand where packed pixels should?"""
+        """Whether zeros stand where packed pixels should be."""
         is_hole = _HOLES.get(self.number(COMPRESSION, 1))
         return is_hole is not None and any(
             self.data.find(_ZEROS, start, start + length) >= 0
@@ -91,13 +92,13 @@ def read(data: bytes) -> Tiff:
 
 
 def is_whole(data: bytes) -> bool:
-    """Are the first directory, and all strips or tiles that it lists, in the file?"""
+    """Whether the file holds the first directory and all strips or tiles that it lists."""
     try:
         return all(start + length <= len(data) for start, length in _strips(_directory(data)))
     except (EOFError, struct.error):
         return False
     except Exception:  # noqa: BLE001
-        return True  # broken, which is for the decoder to say
+        return True  # broken: the decoder will report it
 
 
 def _strips(tags: Any) -> Iterator[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """HDR pictures (PQ and HLG, ITU-R BT.2100) on a screen of standard range.
 
-Light up to a fifth of paper white stays as it is; what is brighter is pressed together more and
+Light up to a fifth of paper white stays as it is; what is brighter is compressed more and
 more, so that the peak of BT.2100's reference display becomes white. The knee was found by comparing
 published HDR pictures with their authors' own SDR versions (docs/adr/0002-codec.md).
 """

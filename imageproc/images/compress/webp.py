@@ -38,7 +38,7 @@ def _picture(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def has_hole(data: bytes) -> bool:
-    """Zeros where VP8L, the lossless kind, has never any?"""
+    """Whether lossless data (VP8L) has a long run of zeros, which it never has when it is whole."""
     return any(
         name == b"VP8L" and data.find(_ZEROS, start, end) >= 0
         for name, start, end in _picture(data)
@@ -46,11 +46,11 @@ def has_hole(data: bytes) -> bool:
 
 
 def shortened(data: bytes) -> bytes | None:
-    """The lossy picture without its last bytes, where it has a run of zeros that a plain area or a
-    hole may have left; None where there is no doubt.
+    """The lossy picture without its last bytes, if it has a run of zeros that may be a plain area
+    or a hole; None if there is no doubt.
 
-    A decoder that is content with this has not read the data as it was written, for that lasts
-    to the end.
+    A decoder that accepts this did not read the data as it was written, which is needed to its
+    last byte.
     """
     for name, start, end in _picture(data):
         if name == b"VP8 " and data.find(_MANY_ZEROS, start, end) >= 0:

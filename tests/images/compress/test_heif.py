@@ -9,7 +9,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageChops
 
-from imageproc.images.compress import Recipe, boxes
+from imageproc.images.compress import Recipe, still
 from tests.images.compress.files import difference, fault, opened, rendition
 from tests.images.compress.heif_files import box, encoded, nclx, with_properties
 from tests.support import pictures
@@ -227,8 +227,8 @@ def test_broken_boxes_are_damage() -> None:
     start = whole.index(b"meta")
     for at in range(start, start + 240, 3):
         broken = whole[:at] + b"\xff" + whole[at + 1 :]
-        boxes.is_whole(broken)
+        still.is_whole(broken)
         try:
-            boxes.still(broken)
+            still.read_still(broken)
         except (ValueError, IndexError, struct.error):
             continue
