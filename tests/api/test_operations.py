@@ -207,7 +207,7 @@ def test_remove_hides_at_once_and_erases_objects_and_rows(monkeypatch: pytest.Mo
     assert [key for key, _ in store.list_keys(f"{request.id}/")] == []
     assert not ProcessingRequest.objects.filter(id=request.id).exists()
     assert build.statuses(other) == ["PROCESSING"]
-    assert store.exists(f"{other.id}/one.jpg")
+    assert store.size(f"{other.id}/one.jpg") is not None
 
 
 def test_a_lost_removal_is_put_back_by_the_sweep() -> None:

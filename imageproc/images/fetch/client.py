@@ -1,29 +1,25 @@
-"""The only HTTP client of the product: images and webhooks.
+"""Makes one exchange: ``get`` and ``post`` return an Answer or a Fault and raise nothing.
 
-``get`` and ``post`` return an Answer or a Fault and raise nothing; inside, whatever goes wrong is
-raised (``errors``). One deadline bounds the whole exchange: name look-up, connecting, TLS,
-redirects, headers and body. Every URL is judged, those of redirects too (``target``), and every
-address that is dialled (``dial``). Nothing is taken from the environment: no proxies, no netrc.
+Inside, whatever goes wrong is raised (``errors``). One deadline bounds the whole exchange: name
+look-up, connecting, TLS, redirects, headers and body. Every URL is checked, also those of redirects
+(``target``), and every address before it is connected to (``dial``). Nothing is taken from the
+environment: no proxies, no netrc.
 
 A redirect from https to http is followed: nothing secret was sent with the first request, a plain
-http link is accepted in a catalogue as well, and the second host is judged like the first.
+http link is accepted in a catalogue as well, and the second host is checked like the first.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urljoin
 
 from django.conf import settings
-from requests import Request
-from requests.cookies import RequestsCookieJar, extract_cookies_to_jar, get_cookie_header
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
@@ -41,6 +37,7 @@ from imageproc.images.fetch.connections import (
     StaleConnectionError,
 )
 from imageproc.images.fetch.errors import ERRORS, FetchError, fault_of
+from imageproc.images.fetch.redirects import Redirects
 from imageproc.images.fetch.target import parse
 from imageproc.sheet import Url
 
@@ -48,7 +45,6 @@ USER_AGENT = "imageproc/0.1 (downloads catalogue images)"
 MAX_RETRY_AFTER = 3600.0  # seconds
 ANSWER_BYTES = 1024  # what is kept of a webhook receiver's answer
 _READ = 256 * 1024
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +91,7 @@ class Answer:
 
 
 def get(url: str, limits: Limits, policy: Policy) -> Answer | Fault:
-    """GET, redirects followed, body whole or a Fault."""
+    """GET, following redirects. The body is whole, or a Fault is returned."""
     clock = _Clock(limits.seconds)
     try:
         return _follow(url, limits, policy, clock)
@@ -106,11 +102,11 @@ def get(url: str, limits: Limits, policy: Policy) -> Answer | Fault:
 def post(
     url: str, body: bytes, headers: Mapping[str, str], deadline: float, policy: Policy
 ) -> Answer | Fault:
-    """POST within ``deadline`` seconds; a 3xx is the caller's to judge.
+    """POST within ``deadline`` seconds. A redirect is returned, not followed.
 
-    The first ANSWER_BYTES of the answer are kept. Once a status has come there is an Answer,
-    whatever happens to the rest: the receiver has seen the message. A connection of its own, so a
-    message never meets a kept-alive connection that is being closed.
+    The first ANSWER_BYTES of the body are kept. Once a status has arrived there is an Answer,
+    whatever happens to the rest, because the receiver has the message. The connection is new: a
+    kept-alive one may just be closing.
     """
     clock = _Clock(deadline)
     sent = {"User-Agent": USER_AGENT, **headers, "Connection": "close"}
@@ -157,25 +153,18 @@ _HEADERS = {
 
 
 def _follow(url: str, limits: Limits, policy: Policy, clock: _Clock) -> Answer:
-    """A redirect's cookies are sent with the requests that follow it here, and forgotten then."""
-    jar: RequestsCookieJar | None = None
+    redirects = Redirects()
     for _ in range(limits.redirects + 1):
         target = parse(url, policy)
-        headers = _HEADERS if jar is None else _HEADERS | _cookies(jar, target)
+        headers = _HEADERS | redirects.headers(target)
         connection, response = _ask(target, headers, policy, clock)
-        if response.status not in _REDIRECTS or "location" not in response.headers:
+        next_url = redirects.follow(response, target)
+        if next_url is None:
             return _receive(connection, response, target, limits, clock)
         response.close()
         connection.close()
-        jar = RequestsCookieJar() if jar is None else jar
-        extract_cookies_to_jar(jar, Request("GET", target.text), response)  # type: ignore[no-untyped-call]
-        url = _join(target, response.headers.getlist("location")[0])
+        url = next_url
     raise FetchError(TOO_MANY_REDIRECTS.because(f"more than {limits.redirects}"))
-
-
-def _cookies(jar: RequestsCookieJar, target: Url) -> dict[str, str]:
-    header = get_cookie_header(jar, Request("GET", target.text))  # type: ignore[no-untyped-call]
-    return {"Cookie": header} if header else {}
 
 
 def _ask(
@@ -230,24 +219,6 @@ def _forget_unknown_encodings(response: HTTPResponse) -> None:
     known = [name.strip() for name in names if name.strip() in response.CONTENT_DECODERS]
     if len(known) < len(names):
         response.headers["content-encoding"] = ", ".join(known)
-
-
-_AUTHORITY = re.compile(rb"(?:[a-z][a-z0-9+.\-]*:)?//[^/?#]*", re.IGNORECASE)
-_TO_ESCAPE = re.compile(rb"[^!-~]|\\")
-
-
-def _join(base: Url, location: str) -> str:
-    """The URL a redirect leads to, read as browsers do: backslashes are slashes, and raw bytes in
-    the path are escaped one by one, whatever their charset (a host name is UTF-8)."""
-    raw = location.strip().encode("latin-1")
-    path = re.split(rb"[?#]", raw, maxsplit=1)[0]
-    raw = path.replace(b"\\", b"/") + raw[len(path) :]
-    match = _AUTHORITY.match(raw)
-    start = match[0] if match else b""
-    rest = _TO_ESCAPE.sub(lambda found: b"%%%02X" % found[0][0], raw[len(start) :]).decode()
-    if start and not start.startswith(b"//"):
-        return start.decode("utf-8", "replace") + rest
-    return urljoin(base.text, start.decode("utf-8", "replace") + rest)
 
 
 def _answer(

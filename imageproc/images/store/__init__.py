@@ -37,8 +37,6 @@ __all__ = [
     "StoreError",
     "Stored",
     "delete_many",
-    "delete_prefix",
-    "exists",
     "is_folder",
     "list_keys",
     "open_read",
@@ -162,10 +160,6 @@ def size(key: str) -> int | None:
         return _objects().size(checked_key(key))
 
 
-def exists(key: str) -> bool:
-    return size(key) is not None
-
-
 def delete_many(keys: Iterable[str]) -> None:
     """Delete objects. A missing object is no error."""
     with raising_store_errors():
@@ -176,13 +170,6 @@ def list_keys(prefix: str) -> Iterator[tuple[str, int]]:
     """Every (key, size in bytes) whose key starts with ``prefix``."""
     with raising_store_errors():
         yield from _objects().list_keys(prefix)
-
-
-def delete_prefix(prefix: str) -> None:
-    """Delete every object whose key starts with ``prefix``, which must not be empty."""
-    if not prefix.strip("/"):
-        raise ValueError("an empty prefix would delete everything")
-    delete_many(key for key, _ in list_keys(prefix))
 
 
 def public_url(key: str) -> str | None:

@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 _MD5_ETAG = re.compile(r'"?([0-9a-f]{32})"?')
 # With these an ETag is no MD5: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
@@ -51,3 +52,8 @@ class Digests:
         if etag is None or kms or any(name in headers for name in _ENCRYPTED):
             return None
         return etag[1] == self.md5.hex()
+
+
+def headers_of(answer: Any) -> dict[str, str]:
+    """The headers of a response that boto3 has parsed, with lower-case names."""
+    return dict(answer["ResponseMetadata"]["HTTPHeaders"])

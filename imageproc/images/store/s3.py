@@ -1,9 +1,10 @@
 """Stores objects on S3 with the client that django-storages sets up.
 
-Plain PUTs (``direct``, then ``put_object``) and ``upload_part``: no look before the write, because
-S3 replaces a whole object at once, and no transfer manager for bodies of some kilobytes. Each has a
-Content-MD5, by which the server refuses a body that did not arrive as it was sent; its response is
-checked too (``digests``). botocore then leaves out its own CRC.
+An object goes out in one PUT (``direct``, then ``put_object``) or in parts (``multipart``). Nothing
+is read before the write, because S3 replaces a whole object at once, and boto3's transfer manager
+is not used for bodies of some kilobytes. Each PUT has a Content-MD5, by which the server refuses a
+body that did not arrive as it was sent; its response is checked too (``digests``). botocore then
+leaves out its own CRC.
 
 A missing bucket is an outage, not a missing key: only a bucket that responds can lack a key.
 """
@@ -14,24 +15,22 @@ import copy
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from imageproc.images.store.digests import Digests
+from imageproc.images.store.digests import Digests, headers_of
 from imageproc.images.store.direct import DirectPut, credentials_of
+from imageproc.images.store.multipart import PART_BYTES, MultipartUpload, abort, parts_of
 from imageproc.images.store.stored import MismatchError, Stored, raising_store_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, HeadObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
-# At most 10,000 parts of 5 MB or more: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-PART_BYTES = 8 * 1024 * 1024
 # The most keys that S3 deletes per call.
 DELETE_BATCH = 1000
 
@@ -60,7 +59,7 @@ class S3Objects:
         }
         answer = self._directly(key, data, headers)
         if answer is None:
-            answer = _headers(
+            answer = headers_of(
                 self.client.put_object(
                     Bucket=self.bucket,
                     Key=key,
@@ -89,57 +88,17 @@ class S3Objects:
     def put_stream(
         self, key: str, chunks: Iterable[bytes], content_type: str, cache_control: str
     ) -> Stored:
-        parts = _parts(chunks)
+        parts = parts_of(chunks)
         first = next(parts, b"")
         if len(first) < PART_BYTES:
             return self.put(key, first, content_type, cache_control)
-        upload = self.client.create_multipart_upload(
-            Bucket=self.bucket, Key=key, ContentType=content_type, CacheControl=cache_control
-        )["UploadId"]
-        try:
-            return self._send_parts(key, upload, first, parts)
-        except BaseException:
-            self._abort(key, upload)
-            raise
-
-    def _send_parts(self, key: str, upload: str, part: bytes, rest: Iterator[bytes]) -> Stored:
-        size, digest, confirmed = 0, hashlib.sha256(), True
-        sent: list[CompletedPartTypeDef] = []
-        while part:
-            number = len(sent) + 1
-            etag, held = self._send_part(key, upload, number, part)
-            sent.append({"PartNumber": number, "ETag": etag})
-            confirmed = confirmed and held
-            digest.update(part)
-            size += len(part)
-            part = next(rest, b"")
-        self.client.complete_multipart_upload(
-            Bucket=self.bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": sent}
-        )
-        if self.size(key) != size:
-            raise MismatchError("size of a multipart object")
-        stored = Stored(key, size, digest.hexdigest())
-        if not confirmed:
-            self._read_back(stored)
+        with MultipartUpload(self.client, self.bucket, key, content_type, cache_control) as upload:
+            stored = upload.send(chain([first], parts))
+            if self.size(key) != stored.size:
+                raise MismatchError("size of a multipart object")
+            if not upload.confirmed:
+                self._read_back(stored)
         return stored
-
-    def _send_part(self, key: str, upload: str, number: int, part: bytes) -> tuple[str, bool]:
-        """The part's ETag, and whether nothing in the response contradicts its digest."""
-        digests = Digests.of(part)
-        answer = self.client.upload_part(
-            Bucket=self.bucket,
-            Key=key,
-            UploadId=upload,
-            PartNumber=number,
-            Body=part,
-            ContentMD5=digests.content_md5,
-        )
-        return answer["ETag"], digests.confirmed_by(_headers(answer)) is not False
-
-    def _abort(self, key: str, upload: str) -> None:
-        """Best effort: a server that is down keeps the parts for sweep_leftovers."""
-        with suppress(BotoCoreError, ClientError):
-            self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
 
     def open_read(self, key: str) -> BinaryIO:
         head = self._head(key)
@@ -239,7 +198,7 @@ class S3Objects:
             if upload["Initiated"] <= limit
         ]
         for upload in stale:
-            self._abort(upload["Key"], upload["UploadId"])
+            abort(self.client, self.bucket, upload["Key"], upload["UploadId"])
         return len(stale)
 
 
@@ -274,23 +233,6 @@ class _Blocks(io.RawIOBase):
                 raise MismatchError("the object changed while it was read")
         self._position += length
         return data
-
-
-def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Join chunks of any size into parts of PART_BYTES; only the last is shorter."""
-    buffer = bytearray()
-    for chunk in chunks:
-        buffer += chunk
-        while len(buffer) >= PART_BYTES:
-            yield bytes(memoryview(buffer)[:PART_BYTES])
-            del buffer[:PART_BYTES]
-    if buffer:
-        yield bytes(buffer)
-
-
-def _headers(answer: Any) -> dict[str, str]:
-    """The headers of a response to the client, with lower-case names."""
-    return dict(answer["ResponseMetadata"]["HTTPHeaders"])
 
 
 def _status(error: ClientError) -> int:

@@ -69,7 +69,7 @@ def test_a_killed_writer_leaves_the_old_or_the_new_object_whole(files: Path) -> 
     assert store.sweep_leftovers(older_than=3600) == 0
     assert store.sweep_leftovers(older_than=0) == left_behind
     assert partials(files) == []
-    assert store.exists("r1/a.jpg")
+    assert store.size("r1/a.jpg") is not None
 
 
 def test_readers_see_whole_objects_while_it_is_replaced(files: Path) -> None:
@@ -156,7 +156,7 @@ def test_delete_prunes_the_empty_folders_only(files: Path) -> None:
     store.put("r1/b", b"1", "image/jpeg")
     store.delete_many(["r1/deep/er/a"])
     assert sorted(path.name for path in (files / "r1").iterdir()) == ["b"]
-    store.delete_prefix("r1/")
+    store.delete_many(key for key, _ in store.list_keys("r1/"))
     assert [path.name for path in files.iterdir()] == [MARK]
 
 
@@ -170,7 +170,7 @@ def test_writers_and_deleters_in_one_folder(files: Path) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     while writer.is_alive():
-        store.delete_prefix("r1/")
+        store.delete_many(key for key, _ in store.list_keys("r1/"))
     writer.join()
     assert len(results) == 200
     assert [result for result in results if not isinstance(result, Stored)] == []
@@ -241,7 +241,7 @@ def test_a_folder_that_cannot_be_read_is_not_taken_for_empty(files: Path) -> Non
     os.seteuid(65534)
     try:
         with pytest.raises(store.StoreError, match="EACCES"):
-            store.delete_prefix("r1/")
+            store.delete_many(key for key, _ in store.list_keys("r1/"))
     finally:
         os.seteuid(0)
     assert store.size("r1/deep/a") == 1
