@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import models
 from django.db.models import F, Q
-from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from imageproc.models.ids import uuid7
+from imageproc.models.lease import LeaseQuerySet
 
 
 class RequestStatus(models.TextChoices):
@@ -37,7 +37,7 @@ class Priority(models.TextChoices):
     LOW = "low"
 
 
-class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
+class RequestQuerySet(LeaseQuerySet["ProcessingRequest"]):
     """Queries of requests, and all changes of their state. Each change is one conditional UPDATE;
     False or 0 means that the row was not in the state required, and nothing was written."""
 
@@ -71,10 +71,6 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
             total_images=F("completed_images") + F("failed_images") + F("cancelled_images"),
         )
 
-    def free(self) -> RequestQuerySet:
-        """Requests that no control task (ingest, completion, closing, erasing) holds now."""
-        return self.filter(Q(lease_until=None) | Q(lease_until__lt=Now()))
-
     def to_ingest(self) -> RequestQuerySet:
         """Requests of which some rows are still missing."""
         return self.open().filter(ingested_at=None)
@@ -95,61 +91,12 @@ class RequestQuerySet(models.QuerySet["ProcessingRequest"]):
             task_attempts__lte=MAX_TASK_ATTEMPTS,
         )
 
-    def begin(self, request_id: UUID, seconds: float) -> UUID | None:
-        """Lease a request of this query set to one control task, counting the attempt before it is
-        made. Returns the id of the lease, or None if another task holds the request."""
-        return self._take(request_id, seconds, task_attempts=F("task_attempts") + 1)
-
-    def hold(self, request_id: UUID, seconds: float) -> UUID | None:
-        """Lease a request without counting an attempt, to keep control tasks away from it."""
-        return self._take(request_id, seconds)
-
-    def _take(self, request_id: UUID, seconds: float, **fields: Combinable) -> UUID | None:
-        """A row that another transaction has locked counts as held, because a task that waited for
-        it would keep other requests waiting too."""
-        lease_id = uuid4()
-        with transaction.atomic():
-            free = self.free().filter(id=request_id)
-            locked = free.select_for_update(skip_locked=True, no_key=True)
-            taken = self.model.objects.filter(id__in=locked.values("id")).update(
-                lease_id=lease_id, lease_until=Now() + timedelta(seconds=seconds), **fields
-            )
-        return lease_id if taken else None
-
     def lock(self, ids: Iterable[UUID]) -> set[UUID]:
         """Lock rows in the order of their ids, inside a transaction, and return their ids. Rows
         that another session has locked are skipped."""
         rows = self.filter(id__in=list(ids)).order_by("id")
         locked = rows.select_for_update(skip_locked=True, no_key=True)
         return set(locked.values_list("id", flat=True))
-
-    def extend(self, request_id: UUID, lease_id: UUID, seconds: float) -> bool:
-        """Extend the lease. False if it ran out and another task has the request now."""
-        until = Now() + timedelta(seconds=seconds)
-        return self.held(request_id, lease_id).update(lease_until=until) == 1
-
-    def advance(self, request_id: UUID, lease_id: UUID, seconds: float) -> bool:
-        """Extend the lease after a step that is done for good. Attempts are counted from here
-        again, because the task makes progress."""
-        until = Now() + timedelta(seconds=seconds)
-        return self.held(request_id, lease_id).update(lease_until=until, task_attempts=1) == 1
-
-    def postpone(self, request_id: UUID, lease_id: UUID, seconds: float) -> bool:
-        """Release the lease and uncount the attempt, which failed for no fault of the request. The
-        next attempt comes in ``seconds``."""
-        held = self.held(request_id, lease_id).filter(task_attempts__gt=0)
-        until = Now() + timedelta(seconds=seconds)
-        attempts = F("task_attempts") - 1
-        return held.update(lease_id=None, lease_until=until, task_attempts=attempts) == 1
-
-    def release(self, request_id: UUID, lease_id: UUID) -> bool:
-        """Release the lease at the end of the task."""
-        held = self.held(request_id, lease_id)
-        return held.update(lease_id=None, lease_until=None, task_attempts=0) == 1
-
-    def held(self, request_id: UUID, lease_id: UUID) -> RequestQuerySet:
-        """The fence: a task whose lease another has taken matches no row here."""
-        return self.filter(id=request_id, lease_id=lease_id)
 
     def start(self, request_id: UUID) -> bool:
         """PENDING → PROCESSING, so that images may be claimed as they are written."""
