@@ -369,12 +369,12 @@ Q_CLUSTER: dict[str, Any] = {
 }
 
 # --- Metrics and logs (imageproc/metrics, config/logs.py) -----------------------------------------
-# What Prometheus must send as its bearer token to read /metrics; "" closes it but on a laptop.
+# What Prometheus must send as its bearer token to read /metrics; "" closes it, except on a laptop.
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 # Where `manage.py worker` answers scrapes, for hosts without a web server; 0: nowhere.
 METRICS_PORT = env.int("METRICS_PORT", 0)
-# The files in which the processes of a host count. Put them in memory, such as on a tmpfs: with the
-# disk full, whoever counts is killed.
+# The files in which the processes of a host count. Put them in memory, such as on a tmpfs: while
+# the disk is full, a process that counts is killed.
 METRICS_DIR = Path(env.str("METRICS_DIR", str(DATA_DIR / "metrics")))
 METRICS_DIR.mkdir(parents=True, exist_ok=True)
 # Read by prometheus_client when it is first imported.
