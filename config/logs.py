@@ -14,8 +14,12 @@ from uuid import UUID
 
 import structlog
 
-# Keys and secrets of this service, credentials in a URL, and everything after a URL's "?".
-_SECRET_VALUE = re.compile(r"\b(?:ip_|whsec_)[\w+/=-]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+# Keys and secrets of this service, credentials of header fields and of URLs, and everything after
+# a URL's "?".
+_SECRET_VALUE = re.compile(
+    r"\b(?:ip_|whsec_)[\w+/=-]{8,}|(?i:\b(?:basic|bearer) )[\w+/=.~-]{6,}"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+)
 _QUERY = re.compile(r"((?:https?://|[A-Z]{3,7} /|\s/)[^\s?\"'<>]*)\?[^\s\"'<>]+")
 _SECRET_NAME = re.compile(r"secret|password|token|authorization|cookie|signature|api_?key", re.I)
 HIDDEN = "…"

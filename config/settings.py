@@ -46,6 +46,8 @@ def _laptop_secret() -> str:
 # --- The site ---------------------------------------------------------------------------------
 PRODUCTION = bool(env.str("SECRET_KEY", ""))
 SECRET_KEY = env.str("SECRET_KEY", "") or _laptop_secret()
+# Earlier keys: what was signed or encrypted under them can still be read.
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 DEBUG = env.bool("DEBUG", not PRODUCTION)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])

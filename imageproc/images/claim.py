@@ -45,6 +45,7 @@ class Job:
 
     image_id: UUID
     request_id: UUID
+    owner_id: int
     lease_id: UUID
     url: str
     host: str
@@ -253,7 +254,7 @@ _READ = (
     *("id", "request_id", "input_url", "host", "position"),
     *("attempts", "store_failures", "fetch_failures", "refusals"),
     *("product__serial_number", "product__product_name"),
-    *("request__recipe", "request__store_originals"),
+    *("request__owner_id", "request__recipe", "request__store_originals"),
 )
 
 
@@ -261,6 +262,7 @@ def _job(image: Any, lease_id: UUID) -> Job:
     return Job(
         image_id=image.id,
         request_id=image.request_id,
+        owner_id=image.request__owner_id,
         lease_id=lease_id,
         url=image.input_url,
         host=image.host,

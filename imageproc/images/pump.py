@@ -17,6 +17,7 @@ from django.db import reset_queries
 
 from imageproc.faults import TOO_MUCH_MEMORY, TOO_SLOW, Fault
 from imageproc.images import claim, hosts, memory, storing
+from imageproc.images.access import access
 from imageproc.images.claim import Job
 from imageproc.images.crew import Crew, Step
 from imageproc.images.database import DatabaseRetry
@@ -100,6 +101,7 @@ class Pump:
         self._outbox.outcomes += [watch.judge(outcome) for outcome in self._crew.finished(wait)]
 
     def _claim(self) -> None:
+        access.refresh()
         jobs = self._supply.top_up(self._outbox.locked_requests())
         self._renewals.update(dict.fromkeys((job.lease_id for job in jobs), _next_renewal()))
 

@@ -14,6 +14,7 @@ from django.db import connection
 
 from imageproc.faults import INTERNAL, Fault
 from imageproc.images import names, storing
+from imageproc.images.access import access
 from imageproc.images.claim import Job
 from imageproc.images.compress import Budget, Recipe, Rendition, compress
 from imageproc.images.crew import Dropped, InHand, Step
@@ -47,7 +48,12 @@ def work(in_hand: InHand) -> Outcome | None:
 def _process(in_hand: InHand) -> Done | Fault:
     job = in_hand.job
     in_hand.enter(Step.FETCH)
-    body = fetch(job.url, Limits.from_settings(), Policy.from_settings())
+    body = fetch(
+        job.url,
+        Limits.from_settings(),
+        Policy.from_settings(),
+        access.headers(job.host, job.owner_id),
+    )
     if isinstance(body, Fault):
         return body
     fetch_ms = in_hand.milliseconds()

@@ -1,5 +1,6 @@
 """The truth of the service: tables, what may stand in them, and the changes of state."""
 
+from imageproc.models.access import HostAccess
 from imageproc.models.apikey import ApiKey
 from imageproc.models.heartbeat import ClusterHeartbeat
 from imageproc.models.host import Host, HostReason
@@ -27,6 +28,7 @@ __all__ = [
     "FailureTally",
     "FinishedImage",
     "Host",
+    "HostAccess",
     "HostReason",
     "ImageStatus",
     "MinuteTally",

@@ -84,6 +84,7 @@ def done(job: Job, size: int = 500) -> Done:
 
 def job_of(row: ProductImage, lease_id: UUID | None = None) -> Job:
     return Job(
+        owner_id=row.request.owner_id,
         image_id=row.id,
         request_id=row.request_id,
         lease_id=lease_id or row.lease_id or uuid4(),

@@ -5,8 +5,8 @@ look-up, connecting, TLS, redirects, headers and body. Every URL is checked, als
 (``target``), and every address before it is connected to (``dial``). Nothing is taken from the
 environment: no proxies, no netrc.
 
-A redirect from https to http is followed: nothing secret was sent with the first request, a plain
-http link is accepted in a catalogue as well, and the second host is checked like the first.
+A redirect from https to http is followed: nothing secret goes along (``Redirects``), a plain http
+link is accepted in a catalogue as well, and the second host is checked like the first.
 """
 
 from __future__ import annotations
@@ -90,11 +90,19 @@ class Answer:
         return min(max(left, 0.0), MAX_RETRY_AFTER)
 
 
-def get(url: str, limits: Limits, policy: Policy) -> Answer | Fault:
-    """GET, following redirects. The body is whole, or a Fault is returned."""
+NO_FIELDS: Mapping[str, str] = {}
+
+
+def get(
+    url: str, limits: Limits, policy: Policy, access: Mapping[str, str] = NO_FIELDS
+) -> Answer | Fault:
+    """GET, following redirects. The body is whole, or a Fault is returned.
+
+    ``access``: secret header fields, which only the origin of ``url`` may see.
+    """
     clock = _Clock(limits.seconds)
     try:
-        return _follow(url, limits, policy, clock)
+        return _follow(url, limits, policy, clock, access)
     except ERRORS as error:
         return clock.fault_of(error)
 
@@ -152,8 +160,10 @@ _HEADERS = {
 }
 
 
-def _follow(url: str, limits: Limits, policy: Policy, clock: _Clock) -> Answer:
-    redirects = Redirects()
+def _follow(
+    url: str, limits: Limits, policy: Policy, clock: _Clock, access: Mapping[str, str]
+) -> Answer:
+    redirects = Redirects(access)
     for _ in range(limits.redirects + 1):
         target = parse(url, policy)
         headers = _HEADERS | redirects.headers(target)

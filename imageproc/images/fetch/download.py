@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from imageproc.faults import (
@@ -21,6 +22,7 @@ from imageproc.faults import (
 )
 from imageproc.images import fetch as outbound
 from imageproc.images.fetch import Answer, Limits, Policy
+from imageproc.images.fetch.client import NO_FIELDS
 
 __all__ = ["Body", "Limits", "Policy", "fetch"]
 
@@ -49,19 +51,23 @@ _CUT = frozenset({IMAGE_TRUNCATED.code, IMAGE_CORRUPT.code})
 _EMPTY = EMPTY_BODY.because("HTTP 200")
 
 
-def fetch(url: str, limits: Limits, policy: Policy) -> Body | Fault:
+def fetch(
+    url: str, limits: Limits, policy: Policy, access: Mapping[str, str] = NO_FIELDS
+) -> Body | Fault:
     """The body of a 2xx answer, whole and decoded, within ``limits``. An empty one is asked for
-    once more: an origin that was just writing the file sends that."""
+    once more: an origin that was just writing the file sends that. ``access``: as for ``get``."""
     started = time.monotonic()
-    body = _fetch_once(url, limits, policy)
+    body = _fetch_once(url, limits, policy, access)
     if body != _EMPTY:
         return body
     left = limits.seconds - (time.monotonic() - started)
-    return _fetch_once(url, replace(limits, seconds=left), policy)
+    return _fetch_once(url, replace(limits, seconds=left), policy, access)
 
 
-def _fetch_once(url: str, limits: Limits, policy: Policy) -> Body | Fault:
-    answer = outbound.get(url, limits, policy)
+def _fetch_once(
+    url: str, limits: Limits, policy: Policy, access: Mapping[str, str]
+) -> Body | Fault:
+    answer = outbound.get(url, limits, policy, access)
     if isinstance(answer, Fault):
         return answer
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()

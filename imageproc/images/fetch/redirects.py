@@ -1,14 +1,16 @@
-"""Where a redirect leads, and the cookies that it sets on the way."""
+"""Where a redirect leads, the cookies that it sets on the way, and who may see secrets."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urljoin
 
 from requests import Request
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar, get_cookie_header
 from urllib3.response import HTTPResponse
 
+from imageproc.images.fetch.connections import Origin
 from imageproc.sheet import Url
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -18,17 +20,30 @@ _TO_ESCAPE = re.compile(rb"[^!-~]|\\")
 
 class Redirects:
     """The redirects of one exchange. Their cookies are sent with the requests that follow, and
-    forgotten with this object."""
+    forgotten with this object.
 
-    def __init__(self) -> None:
+    ``access``: secret header fields for the first request's origin. They are sent to no other, and
+    no more once a redirect has led to another.
+    """
+
+    def __init__(self, access: Mapping[str, str]) -> None:
         self._jar: RequestsCookieJar | None = None  # most exchanges need none
+        self._access = access
+        self._first: Origin | None = None
 
     def headers(self, target: Url) -> dict[str, str]:
-        """The header Cookie for a request of ``target``, if there is one to send."""
-        if self._jar is None:
-            return {}
-        cookies = get_cookie_header(self._jar, Request("GET", target.text))  # type: ignore[no-untyped-call]
-        return {"Cookie": cookies} if cookies else {}
+        """Secret fields and the header Cookie for a request of ``target``, if there are any."""
+        headers = self._secrets_for(Origin.of(target)) if self._access else {}
+        if self._jar is not None:
+            cookies = get_cookie_header(self._jar, Request("GET", target.text))  # type: ignore[no-untyped-call]
+            headers |= {"Cookie": cookies} if cookies else {}
+        return headers
+
+    def _secrets_for(self, origin: Origin) -> dict[str, str]:
+        self._first = self._first or origin
+        if origin != self._first and not is_upgrade(self._first, origin):
+            self._access = {}
+        return dict(self._access)
 
     def follow(self, response: HTTPResponse, target: Url) -> str | None:
         """The URL to which the response redirects, or None if it is the final one."""
@@ -38,6 +53,11 @@ class Redirects:
             self._jar = RequestsCookieJar()
         extract_cookies_to_jar(self._jar, Request("GET", target.text), response)  # type: ignore[no-untyped-call]
         return _join(target, response.headers.getlist("location")[0])
+
+
+def is_upgrade(first: Origin, other: Origin) -> bool:
+    """From plain HTTP to TLS on the same host, both on their usual ports."""
+    return first == Origin("http", other.host, 80) and other == Origin("https", first.host, 443)
 
 
 def _join(base: Url, location: str) -> str:
