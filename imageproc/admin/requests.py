@@ -74,12 +74,21 @@ PRIORITISE = Operation(
 CANCEL = Operation(
     name="cancel",
     title="Cancel",
-    question="No more images are processed. Finished images are kept. This cannot be undone.",
+    question="No more images are processed. Finished images are kept. It can be continued later.",
     button="Cancel the request",
     icon="cancel",
     danger=True,
     fits=lambda request: not request.is_final,
     apply=lambda request, _: operations.cancel(request.pk),
+)
+CONTINUE = Operation(
+    name="continue_cancelled",
+    title="Continue",
+    question="The cancelled images are processed after all.",
+    button="Continue",
+    icon="play_arrow",
+    fits=lambda request: request.is_final and request.cancelled_images > 0,
+    apply=lambda request, _: operations.continue_cancelled(request.pk),
 )
 REMOVE = Operation(
     name="remove",
@@ -102,10 +111,11 @@ class RequestAdmin(OperatorAdmin):
     search_ids: ClassVar = {"id": ProcessingRequest}
     search_help_text = "Request id, user name, or part of the file name"
     actions = (on_list(RETRY), on_list(PRIORITISE), on_list(CANCEL), on_list(REMOVE))
-    actions_detail = ("retry_failed", "set_priority", "cancel", "remove")
+    actions_detail = ("retry_failed", "set_priority", "cancel", "continue_cancelled", "remove")
     retry_failed = on_page(RETRY)
     set_priority = on_page(PRIORITISE)
     cancel = on_page(CANCEL)
+    continue_cancelled = on_page(CONTINUE)
     remove = on_page(REMOVE)
     raw_id_fields = ("owner",)
     fieldsets = (

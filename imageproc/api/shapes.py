@@ -220,6 +220,10 @@ class Retried(Summary):
     retriedImages: int
 
 
+class Continued(Summary):
+    continuedImages: int
+
+
 class Secret(TypedDict):
     """The secret that signs webhooks (Standard Webhooks 1.0)."""
 

@@ -14,6 +14,7 @@ urlpatterns = [
     path(REQUEST, requests.RequestView.as_view(), name="request"),
     path(f"{REQUEST}/retry", requests.RetryView.as_view(), name="retry"),
     path(f"{REQUEST}/cancel", requests.CancelView.as_view(), name="cancel"),
+    path(f"{REQUEST}/continue", requests.ContinueView.as_view(), name="continue"),
     path(f"{REQUEST}/output.csv", files.OutputCsvView.as_view(), name="output-csv"),
     path(f"{REQUEST}/input.csv", files.InputCsvView.as_view(), name="input-csv"),
     path(f"{REQUEST}/failed.csv", files.FailedCsvView.as_view(), name="failed-csv"),

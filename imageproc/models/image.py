@@ -134,6 +134,12 @@ class ImageQuerySet(models.QuerySet["ProductImage"]):
             finished_at=None,
         )
 
+    def put_back_cancelled(self, ids: Collection[UUID]) -> int:
+        """CANCELLED → PENDING with the attempts that they had."""
+        return self.filter(id__in=ids, status=ImageStatus.CANCELLED).update(
+            status=ImageStatus.PENDING, next_attempt_at=Now(), finished_at=None
+        )
+
     def return_lost(self, ids: Collection[UUID], *, blamed: bool) -> int:
         """PROCESSING → PENDING after the worker was lost; the attempt stays counted. A ``blamed``
         image is a suspect from now on. At the MAX_LOSSES-th loss the caller fails it instead."""

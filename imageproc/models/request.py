@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,17 @@ MAX_TASK_ATTEMPTS = 5
 # Longer than a worker can have an image in hand.
 REMAINS_SECONDS = 600
 FINAL = (RequestStatus.COMPLETED, RequestStatus.FAILED, RequestStatus.CANCELLED)
+
+
+_ENDED = Q(completed_at__isnull=False)
+
+
+def _idle_until_now() -> models.Case:
+    """``idle`` with the time since the request ended, for an update that opens it again."""
+    since_the_end = models.ExpressionWrapper(
+        F("idle") + (Now() - F("completed_at")), output_field=models.DurationField()
+    )
+    return models.Case(models.When(_ENDED, then=since_the_end), default=F("idle"))
 
 
 class Priority(models.TextChoices):
@@ -178,6 +189,41 @@ class RequestQuerySet(LeaseQuerySet["ProcessingRequest"]):
             == 1
         )
 
+    def continuable(self) -> RequestQuerySet:
+        """Requests that were cancelled, or that ended before all cancelled images were put back,
+        once no open image is left for the closing to cancel."""
+        done = F("completed_images") + F("failed_images") + F("cancelled_images")
+        return (
+            self.kept()
+            .filter(cancelled_images__gt=0)
+            .exclude(status__in=FINAL, total_images__gt=done)
+        )
+
+    def continue_cancelled(self, request_id: UUID, images: int) -> bool:
+        """Open a cancelled request again, with ``images`` fewer cancelled images."""
+        return (
+            self.continuable()
+            .filter(id=request_id, cancelled_images__gte=images)
+            .update(
+                # A request that never started is started by its ingest.
+                status=models.Case(
+                    models.When(
+                        started_at=None,
+                        ingested_products=0,
+                        then=models.Value(RequestStatus.PENDING),
+                    ),
+                    default=models.Value(RequestStatus.PROCESSING),
+                ),
+                reopened=F("reopened") + 1,
+                cancelled_images=F("cancelled_images") - images,
+                idle=_idle_until_now(),
+                retried_images=None,
+                error_message="",
+                completed_at=None,
+            )
+            == 1
+        )
+
     def reopenable(self) -> RequestQuerySet:
         """Requests whose images may be retried: not cancelled, and every row was written."""
         ended = [RequestStatus.COMPLETED, RequestStatus.FAILED]
@@ -205,6 +251,18 @@ class RequestQuerySet(LeaseQuerySet["ProcessingRequest"]):
                 completed_images=F("completed_images") - completed,
                 bytes_in=F("bytes_in") - bytes_in,
                 bytes_out=F("bytes_out") - bytes_out,
+                idle=_idle_until_now(),
+                # A retry of an ended request starts a new count; further ones add to it.
+                retried_images=models.Case(
+                    models.When(_ENDED, then=models.Value(failed + completed)),
+                    default=F("retried_images") + failed + completed,
+                    output_field=models.IntegerField(),
+                ),
+                completed_before_retry=models.Case(
+                    models.When(_ENDED, then=F("completed_images") - completed),
+                    default=F("completed_before_retry"),
+                    output_field=models.IntegerField(),
+                ),
                 error_message="",
                 completed_at=None,
             )
@@ -286,6 +344,12 @@ class ProcessingRequest(models.Model):
     last_served_at = models.DateTimeField(null=True, blank=True)
     # How often images were put back to PENDING. An output CSV from before is out of date.
     reopened = models.PositiveIntegerField(default=0)
+    # How long it had ended before images were put back: no part of its duration.
+    idle = models.DurationField(default=timedelta(0), db_default=timedelta(0))
+    # Of the last retry after an end: the images put back, and those completed before. None without
+    # one.
+    retried_images = models.PositiveIntegerField(null=True, blank=True)
+    completed_before_retry = models.PositiveIntegerField(null=True, blank=True)
     removed_at = models.DateTimeField(null=True, blank=True)
     # When objects and rows were deleted, except for images in hand at that time.
     erased_at = models.DateTimeField(null=True, blank=True)
@@ -363,6 +427,23 @@ class ProcessingRequest(models.Model):
     def processed_images(self) -> int:
         """The number of images in a final state."""
         return self.completed_images + self.failed_images + self.cancelled_images
+
+    @property
+    def tried_images(self) -> int:
+        """The number of images that were processed to an end, cancelled ones left out."""
+        return self.completed_images + self.failed_images
+
+    @property
+    def retry_successes(self) -> int:
+        """How many images of the last retry are completed."""
+        return max(0, self.completed_images - (self.completed_before_retry or 0))
+
+    def duration(self, now: datetime) -> timedelta | None:
+        """From the start to the end, or to ``now``, without the time before retries; None before
+        the start."""
+        if self.started_at is None:
+            return None
+        return max(timedelta(0), (self.completed_at or now) - self.started_at - self.idle)
 
     @property
     def is_final(self) -> bool:

@@ -80,6 +80,49 @@ def cancel(request_id: UUID) -> bool:
     return cancelled
 
 
+def continue_cancelled(request_id: UUID) -> int:
+    """Put the cancelled images of a request back to PENDING, in batches. Returns how many.
+
+    0 while images are still being cancelled. Rows that the ingest had not written follow by it.
+    """
+    requests = ProcessingRequest.objects
+    lease_id = requests.hold(request_id, HOLD_SECONDS)
+    if lease_id is None:
+        return 0
+    total = _continue_unwritten(request_id)
+    while batch := _continue_batch(request_id):
+        total += batch
+        requests.extend(request_id, lease_id, HOLD_SECONDS)
+        queue.ensure_pumps()
+    requests.release(request_id, lease_id)
+    if total and requests.to_ingest().filter(id=request_id).exists():
+        queue.enqueue_ingest(request_id)
+    return total
+
+
+def _continue_unwritten(request_id: UUID) -> int:
+    """Uncount the cancelled images whose rows were never written. Returns how many."""
+    requests = ProcessingRequest.objects
+    ended = requests.continuable().filter(completed_at__isnull=False)
+    request = ended.filter(id=request_id, ingested_at=None).first()
+    if request is None:
+        return 0
+    unwritten = request.total_images - request.images.count()
+    if unwritten and not requests.continue_cancelled(request_id, unwritten):
+        return 0
+    return unwritten
+
+
+def _continue_batch(request_id: UUID) -> int:
+    """One transaction; locks images before their request."""
+    cancelled = ProductImage.objects.in_file_order(request_id).filter(status=ImageStatus.CANCELLED)
+    with transaction.atomic():
+        ids = list(cancelled.select_for_update().values_list("id", flat=True)[:BATCH])
+        if not ids or not ProcessingRequest.objects.continue_cancelled(request_id, len(ids)):
+            return 0
+        return ProductImage.objects.put_back_cancelled(ids)
+
+
 def remove(request_id: UUID) -> bool:
     """Remove a request. It is invisible at once; a control task deletes its objects and rows.
 

@@ -53,7 +53,12 @@ def index(request: WebRequest, owner_id: int) -> HttpResponseBase:
 @personal
 def detail(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
     found = own_request(owner_id, request_id)
-    context = {**_progress(found), **_outcome(found), **_gallery(request, found)}
+    context = {
+        **_progress(found),
+        **_outcome(found),
+        **_webhook(found),
+        **_gallery(request, found),
+    }
     return render(request, "web/request.html", context)
 
 
@@ -117,6 +122,28 @@ def picture(
     return render(request, _page_or_dialog(request, "picture"), context)
 
 
+@require_GET
+@personal
+def webhook(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
+    """How the newest webhook fares; the page polls it until it has ended."""
+    found = own_request(owner_id, request_id)
+    return render(request, "web/parts/webhook.html", _webhook(found))
+
+
+@require_POST
+@personal
+def redeliver(
+    request: WebRequest, owner_id: int, request_id: UUID, delivery_id: UUID
+) -> HttpResponseBase:
+    found = own_request(owner_id, request_id)
+    delivery = get_object_or_404(found.deliveries, id=delivery_id)
+    if operations.redeliver(delivery.id):
+        messages.success(request, "The webhook is being sent again.")
+    else:
+        messages.info(request, "The webhook is being sent right now.")
+    return redirect("web:request", found.id)
+
+
 @require_http_methods(["GET", "POST"])
 @personal
 def cancel(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
@@ -128,6 +155,21 @@ def cancel(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponse
         messages.success(request, "Cancelled. Finished images are kept.")
     else:
         messages.info(request, "The request had already ended.")
+    return redirect("web:request", found.id)
+
+
+@require_POST
+@personal
+def continue_(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
+    """Continue a cancelled request."""
+    found = own_request(owner_id, request_id)
+    images = operations.continue_cancelled(found.id)
+    if images:
+        messages.success(request, f"Continuing with {images:,} image{'' if images == 1 else 's'}.")
+    elif found.status == RequestStatus.CANCELLED:
+        messages.info(request, "Its images are still being cancelled. Try again in a moment.")
+    else:
+        messages.info(request, "There was nothing to continue.")
     return redirect("web:request", found.id)
 
 
@@ -162,6 +204,7 @@ def _progress(found: ProcessingRequest) -> dict[str, Any]:
     return {
         "request_row": found,
         "report": report.status_of(found),
+        "standstill": report.standstill(found),
         "outcome_mark": _outcome_mark(found),
     }
 
@@ -177,6 +220,10 @@ def _outcome(found: ProcessingRequest) -> dict[str, Any]:
         "groups": report.failure_groups(found.id) if found.failed_images else [],
         "retryable": found.status != RequestStatus.CANCELLED,
     }
+
+
+def _webhook(found: ProcessingRequest) -> dict[str, Any]:
+    return {"request_row": found, "hook": report.webhook_of(found)}
 
 
 def _gallery(request: WebRequest, found: ProcessingRequest) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def share(part: int, whole: int) -> str:
 @register.filter
 def percent(request: ProcessingRequest) -> int:
     """Whole percent, rounded down, so that 100 means all."""
-    return request.processed_images * 100 // max(1, request.total_images)
+    return request.tried_images * 100 // max(1, request.total_images)
 
 
 @register.filter
@@ -111,10 +111,9 @@ def tenth(request: ProcessingRequest) -> int:
 
 @register.filter
 def elapsed(request: ProcessingRequest) -> str:
-    """The time from the first claim to the end, or ""."""
-    if request.started_at is None or request.completed_at is None:
-        return ""
-    return duration(max(1.0, (request.completed_at - request.started_at).total_seconds()))
+    """The time that an ended request took, or ""."""
+    took = request.duration(request.completed_at) if request.completed_at else None
+    return "" if took is None else duration(max(1.0, took.total_seconds()))
 
 
 @register.filter

@@ -143,6 +143,29 @@ class CancelView(APIView):
         return Response(answer)
 
 
+class ContinueView(APIView):
+    """Continue a cancelled request: its cancelled images are processed after all."""
+
+    scopes: ClassVar = {"POST": "operate"}
+
+    @extend_schema(
+        operation_id="continue",
+        request=None,
+        responses={202: ref(shapes.Continued)} | problems(401, 403, 404, 409),
+    )
+    def post(self, request: Request, request_id: UUID) -> Response:
+        found = own_request(request, request_id)
+        images = operations.continue_cancelled(found.id)
+        if not images:
+            raise Conflict(
+                "nothing_to_continue",
+                "There are no cancelled images to continue with. Just after a cancel, try again in "
+                "a moment.",
+            )
+        answer: shapes.Continued = {**_summary(found), "continuedImages": images}
+        return Response(answer, status=http.HTTP_202_ACCEPTED)
+
+
 def _summary(request: ProcessingRequest) -> shapes.Summary:
     """The summary of the request as it is now."""
     request.refresh_from_db()

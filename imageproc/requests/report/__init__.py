@@ -44,7 +44,9 @@ from imageproc.requests.report.status import (
     deliveries_of,
     progress_of,
     request_page,
+    standstill,
     status_of,
+    webhook_of,
 )
 
 __all__ = [
@@ -85,5 +87,7 @@ __all__ = [
     "product_page",
     "progress_of",
     "request_page",
+    "standstill",
     "status_of",
+    "webhook_of",
 ]

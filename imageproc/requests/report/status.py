@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db.models import Sum
@@ -11,9 +11,13 @@ from django.utils import timezone
 
 from imageproc.faults import by_code
 from imageproc.models import (
+    ClusterHeartbeat,
+    DeliveryStatus,
     FailureTally,
     ImageStatus,
     ProcessingRequest,
+    Switch,
+    WebhookAttempt,
     WebhookDelivery,
 )
 from imageproc.requests.report.hosts import HostWait, host_waits
@@ -24,6 +28,10 @@ MAX_REASONS = 50
 MAX_DELIVERIES = 10
 # Percent, as long as an image is left: 100 says that all are done.
 ALMOST_ALL = 99.99
+# An estimate of the time left is a guess until so many seconds have passed, or such a share of the
+# images is done.
+ETA_AFTER_SECONDS = 10
+ETA_AFTER_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,21 @@ class StatusReport:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookReport:
+    """The newest webhook of a request; ``delivery`` is None where there is none.
+
+    ``receiver``: its host only, because a path or query may be a secret. ``attempt``: the last one.
+    ``failing``: an attempt failed, and none has succeeded since.
+    """
+
+    delivery: WebhookDelivery | None = None
+    receiver: str = ""
+    attempt: WebhookAttempt | None = None
+    waiting: bool = False
+    failing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RequestPage:
     """``next_before`` is the cursor of the next page, None at the end."""
 
@@ -68,13 +91,15 @@ class RequestPage:
 
 def progress_of(request: ProcessingRequest) -> Progress:
     """Computed from the counters of the row, without a query."""
-    rate = _rate(request)
+    seconds = _seconds(request)
+    done = request.processed_images
+    rate = round(done / seconds, 2) if seconds and done else None
     left = request.total_images - request.processed_images
     percent = round(100 * request.processed_images / max(1, request.total_images), 2)
     return Progress(
         percent=min(percent, ALMOST_ALL) if left else percent,
         images_per_second=rate,
-        eta_seconds=round(left / rate) if rate and not request.is_final else None,
+        eta_seconds=_eta(request, seconds, rate),
     )
 
 
@@ -115,11 +140,41 @@ def request_page(
     return RequestPage(requests[:limit], requests[limit - 1].id if more else None)
 
 
+def standstill(request: ProcessingRequest) -> str:
+    """Why nothing of an open request moves, in one sentence; "" if nothing is known against it. Two
+    queries."""
+    if request.is_final:
+        return ""
+    if Switch.objects.is_paused(Switch.WORKERS):
+        return "An operator has paused processing. It goes on when they resume it."
+    if not ClusterHeartbeat.objects.slots("images"):
+        return "No worker is running. Processing starts when one does."
+    return ""
+
+
 def deliveries_of(request: ProcessingRequest) -> list[WebhookDelivery]:
     """The newest MAX_DELIVERIES webhooks of a request, with their attempts. Two queries at most."""
     if not request.webhook_url:
         return []
     return list(request.deliveries.order_by("-id").prefetch_related("log")[:MAX_DELIVERIES])
+
+
+def webhook_of(request: ProcessingRequest) -> WebhookReport:
+    """Two queries at most; none without a webhook."""
+    if not request.webhook_url:
+        return WebhookReport()
+    delivery = request.deliveries.order_by("-id").first()
+    if delivery is None:
+        return WebhookReport()
+    attempt = delivery.log.order_by("-id").first()
+    return WebhookReport(
+        delivery,
+        receiver=urlsplit(delivery.url).hostname or "",
+        attempt=attempt,
+        waiting=delivery.status in (DeliveryStatus.PENDING, DeliveryStatus.SENDING),
+        failing=delivery.attempts > 0
+        and delivery.status in (DeliveryStatus.PENDING, DeliveryStatus.FAILED),
+    )
 
 
 def state_of(states: set[str]) -> str:
@@ -146,10 +201,14 @@ def _reasons(request_id: UUID) -> list[Reason]:
     ]
 
 
-def _rate(request: ProcessingRequest) -> float | None:
-    """Images a second since the start."""
-    if not request.started_at or not request.processed_images:
+def _seconds(request: ProcessingRequest) -> float:
+    duration = request.duration(timezone.now())
+    return duration.total_seconds() if duration else 0.0
+
+
+def _eta(request: ProcessingRequest, seconds: float, rate: float | None) -> int | None:
+    """Seconds until the last image, or None while a guess would mislead."""
+    settled = request.tried_images >= ETA_AFTER_SHARE * request.total_images
+    if request.is_final or not rate or not (seconds >= ETA_AFTER_SECONDS or settled):
         return None
-    until: datetime = request.completed_at or timezone.now()
-    seconds = (until - request.started_at).total_seconds()
-    return round(request.processed_images / seconds, 2) if seconds > 0 else None
+    return round((request.total_images - request.processed_images) / rate)
