@@ -27,7 +27,7 @@ access_log_format = '%(h)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s "%(a)s"'
 
 
 class QueryFreeLog(Logger):  # type: ignore[misc]
-    """gunicorn's log, which names the address of a call that failed: here without its query."""
+    """gunicorn's log, which names the address of a call that failed, without its query."""
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
         without_queries = (str(arg).partition("?")[0] for arg in args)
@@ -44,7 +44,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """The application is loaded to stay: no collection goes through it any more, which took 60 ms
-    in every 300th call and found nothing."""
+    """Take the loaded application out of garbage collection, which took 60 ms in every 300th call
+    and found nothing there."""
     gc.collect()
     gc.freeze()

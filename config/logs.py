@@ -75,14 +75,14 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            # Each task is announced by q2 four times; what matters of it is logged by its callee.
+            # q2 logs each task four times; what matters is logged by the function that it calls.
             "django-q": {"level": "WARNING"},
             # Eight lines an image, of no use outside libvips.
             "pyvips": {"level": "WARNING"},
             # Has a handler and a format of its own by default.
             "django": {"handlers": [], "level": level, "propagate": True},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
-            # django_structlog tells of every response, and of every exception.
+            # django_structlog logs every response and every exception.
             "django.request": {"level": "CRITICAL"},
         },
     }

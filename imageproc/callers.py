@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Protocol
 
 from django.conf import settings
+from django.http import HttpRequest
+from rest_framework.request import Request
 
 # A subscriber gets at least a /64 (RFC 6177), so single IPv6 addresses are not worth counting.
 V6_PREFIX = 64
@@ -14,11 +15,7 @@ V6_PREFIX = 64
 UNKNOWN = "unknown"
 
 
-class Call(Protocol):
-    """A request of Django or of REST framework."""
-
-    @property
-    def META(self) -> Any: ...  # noqa: N802
+Call = HttpRequest | Request
 
 
 def address_of(request: Call) -> str:

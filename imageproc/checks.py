@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register, run_checks
-from django.core.checks import Warning as Doubt
+from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 
 from imageproc.images.fetch.addresses import METADATA
@@ -37,7 +37,7 @@ def check_settings(app_configs: Sequence[Any] | None, **options: Any) -> list[Ch
     return [message for rule in RULES for message in rule()]
 
 
-def _open_door() -> Iterator[CheckMessage]:
+def _anonymous_access() -> Iterator[CheckMessage]:
     if settings.API_ANONYMOUS and not settings.DEBUG:
         yield Error(
             "API_ANONYMOUS lets callers in without a key.",
@@ -86,7 +86,7 @@ def _https() -> Iterator[CheckMessage]:
             id="imageproc.E005",
         )
     if not settings.HTTPS or settings.PUBLIC_URL.startswith("http:"):
-        yield Doubt(
+        yield CheckWarning(
             "Clients use plain HTTP: others on the network can read keys, passwords and files.",
             hint="Put a proxy with TLS before the service and set NUM_PROXIES, HTTPS=true and "
             "PUBLIC_URL=https://….",
@@ -154,7 +154,7 @@ def _metadata(text: str, alone: bool) -> Iterator[CheckMessage]:
             id="imageproc.E013",
         )
     elif not alone:
-        yield Doubt(
+        yield CheckWarning(
             f"OUTBOUND_ALLOW_CIDRS: {text} holds a cloud's metadata address, which stays closed.",
             id="imageproc.W002",
         )
@@ -171,7 +171,7 @@ def _budgets() -> Iterator[CheckMessage]:
 
 def _cache() -> Iterator[CheckMessage]:
     if settings.PRODUCTION and not settings.REDIS_URL:
-        yield Doubt(
+        yield CheckWarning(
             "Without REDIS_URL every web process counts calls by itself: the limits of keys and "
             "addresses are WEB_WORKERS times as high.",
             hint="Set REDIS_URL.",
@@ -180,6 +180,6 @@ def _cache() -> Iterator[CheckMessage]:
 
 
 RULES: tuple[Rule, ...] = (
-    *(_open_door, _debug, _secret_key, _hosts, _https),
+    *(_anonymous_access, _debug, _secret_key, _hosts, _https),
     *(_storage, _times, _outbound, _budgets, _cache),
 )

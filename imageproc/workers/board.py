@@ -25,7 +25,7 @@ def request_stop() -> None:
 
 
 def stop_requested() -> bool:
-    """Should the task in hand come to an end? Always False outside a cluster.
+    """Whether the task in hand should come to an end. Always False outside a cluster.
 
     It has DRAIN_SECONDS from then; after that its process is killed.
     """
@@ -52,7 +52,7 @@ def polling() -> Iterator[None]:
 
 
 def held_no_lock(pid: int) -> bool:
-    """Did this process, which is dead now, do something that needs no lock of q2's?"""
+    """Whether this process, which is dead now, was doing something that needs no lock of q2's."""
     return bool(_memory[pid])
 
 
@@ -62,7 +62,7 @@ def running_tasks(pids: Iterable[int]) -> int:
 
 
 def clear(pid: int) -> None:
-    """The process is gone, and another may get its id."""
+    """Forget a process that is gone: another may get its id."""
     _memory[pid] = 0
 
 
@@ -72,7 +72,7 @@ def show_all_busy(busy: bool) -> None:
 
 
 def all_busy() -> bool:
-    """Is every worker running a task?"""
+    """Whether every worker is running a task."""
     return bool(_memory[ALL_BUSY])
 
 
@@ -81,5 +81,5 @@ def show_stuck(stuck: bool) -> None:
 
 
 def stuck() -> bool:
-    """Has the keeper seen that waiting tasks are not taken?"""
+    """Whether the keeper has seen that waiting tasks are not taken."""
     return bool(_memory[STUCK])

@@ -53,24 +53,25 @@ class Cluster:
         pre_execute.connect(_start_task)
         post_execute_in_worker.connect(_end_task)
         try:
-            while self._goes_on():
+            while self._should_run():
                 self._run_q2()
         finally:
             self.keeper.kill()
             leave(self.name)
         return 0 if board.stop_requested() else 1
 
-    def _goes_on(self) -> bool:
+    def _should_run(self) -> bool:
         return self.keeper.is_alive() and not board.stop_requested()
 
     def _run_q2(self) -> None:
-        """Until it cannot go on, or a stop is requested and the tasks in hand have ended."""
+        """Run q2 until it is stuck, or until a stop was requested and the tasks in hand have
+        ended."""
         q2 = django_q.Cluster()
         _hear_signals()  # q2 would handle them itself
         problem = ""
         try:
             q2.start()
-            while self._goes_on() and not (problem := self._problem()):
+            while self._should_run() and not (problem := self._problem()):
                 time.sleep(LOOK_SECONDS)
             if board.stop_requested():
                 self._drain(q2)
@@ -91,8 +92,8 @@ class Cluster:
     def _drain(self, q2: django_q.Cluster) -> None:
         """Let the tasks in hand end within DRAIN_SECONDS.
 
-        In a thread, because setting the event waits for ever when the sentinel was killed while it
-        waited for it.
+        The event is set in a thread, because that waits for ever if the sentinel was killed while
+        it waited for the event.
         """
         threading.Thread(target=q2.stop_event.set, daemon=True).start()
         deadline = time.monotonic() + settings.DRAIN_SECONDS + WIND_DOWN_SECONDS

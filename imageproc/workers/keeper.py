@@ -1,7 +1,8 @@
-"""The process of a cluster that talks to the database: it beats, watches the queue, and more.
+"""The process of a cluster that talks to the database: it writes the heartbeat, watches the queue
+and runs periodic work.
 
-It is apart from the main process because that one forks: a thread's locks and a connection's socket
-must not be copied.
+It is not the main process, because that one forks, and a fork must not copy a thread's locks or a
+connection's socket.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def fork_keeper(cluster: str, start_chores: Callable[[], object]) -> ForkProcess
 
 
 def leave(cluster: str) -> None:
-    """Remove the heartbeat of this main process; one that stays is old in half a minute."""
+    """Remove the heartbeat of this main process; if it stays, it counts as dead in half a
+    minute."""
     try:
         ClusterHeartbeat.objects.leave(name=cluster, host=socket.gethostname(), pid=os.getpid())
     except Error as error:
@@ -69,7 +71,8 @@ def _keep(cluster: str, main: int, start_chores: Callable[[], object]) -> None:
 
 class Watchdog:
     """Says that the cluster is stuck when, for WATCHDOG_SECONDS, the same task has been the oldest
-    though a worker is free. Long tasks in every worker are no reason: q2's time limit ends them."""
+    though a worker is free. Workers that all run long tasks are not stuck: q2's time limit ends
+    those."""
 
     def __init__(self, cluster: str) -> None:
         self.cluster = cluster

@@ -1,4 +1,5 @@
-"""The processes that q2 forks for a cluster: who lives, and whether a death did harm."""
+"""The processes that q2 forks for a cluster: which are alive, and whether a dead one held a
+lock."""
 
 from __future__ import annotations
 
@@ -59,7 +60,7 @@ class Processes:
         return ""
 
     def forget(self) -> None:
-        """Call it when q2's sentinel is dead, and with it all the others."""
+        """Forget all processes, once q2's sentinel is dead and all others with it."""
         self._note_births()
         for pid in self._living:
             board.clear(pid)
@@ -70,13 +71,13 @@ class Processes:
 
     def _deaths(self) -> list[int]:
         self._note_births()
-        dead = [pid for pid, process in self._living.items() if not _lives(process)]
+        dead = [pid for pid, process in self._living.items() if not _is_alive(process)]
         for pid in dead:
             del self._living[pid]
         return dead
 
     def _incomplete(self) -> bool:
-        """Has one been missing, or has there been one too many, for longer than q2 needs?"""
+        """Whether there has been one too few or too many for longer than q2 needs to replace it."""
         now = time.monotonic()
         if len(self._living) == self.workers + 3:  # with sentinel, pusher and monitor
             self._complete_at = now
@@ -89,7 +90,7 @@ class Processes:
                     self._living[pid] = psutil.Process(pid)
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

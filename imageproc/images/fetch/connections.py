@@ -1,4 +1,4 @@
-"""urllib3's connections over judged sockets, and which of them may serve another image.
+"""urllib3's connections over checked sockets, and which of them may serve another image.
 
 HTTP/1.1 does not number its responses: whatever comes next over a connection counts as the response
 to the last request. So a connection is closed if anything about it is wrong, and rests after each
@@ -57,7 +57,7 @@ class Origin(NamedTuple):
 
 
 class Connection(HTTPConnection):
-    """One connection; its peer was judged, and its socket keeps the deadline."""
+    """One connection; its peer was checked, and its socket keeps the deadline."""
 
     response_class = Response  # what http.client makes of an answer
 
@@ -112,12 +112,12 @@ class Connection(HTTPConnection):
         return getattr(self.sock, "surplus", False)
 
     def unasked(self) -> bytes | None:
-        """What has come since the answer (``Bounded.unasked``)."""
+        """What arrived after the response (``Bounded.unasked``)."""
         sock: Any = self.sock
         return b"" if sock is None else sock.unasked()
 
     def release(self, *, reusable: bool) -> None:
-        """End the use for one request. ``reusable``: its answer was read whole."""
+        """End the use for one request. ``reusable``: its response was read whole."""
         if reusable and self.surplus:
             self.connections.distrust(self.origin)
         elif reusable and not self.is_closed:
@@ -133,10 +133,11 @@ _HUNG_UP = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 class Connections:
-    """New ones, and those that may serve another image, the longest silent first.
+    """New connections, and idle ones for further images, the longest idle first.
 
-    Before that a connection has to be silent for WATCH seconds and, once one of its host was, for
-    REST. A host that sent something unasked gets a connection an image from then on.
+    Before it is used again, a connection must have been silent for WATCH seconds, or for REST once
+    another connection to the host was. A host that sent anything unasked gets a new connection for
+    each image from then on.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -150,19 +151,19 @@ class Connections:
         return Connection(origin, self)
 
     def take(self, origin: Origin) -> Connection | None:
-        """A connection on which nothing has come since its last answer."""
+        """An idle connection on which nothing has arrived since its last response."""
         while (connection := self._rested(origin)) is not None:
-            came = self._probe(connection)
-            if not came:
+            arrived = self._probe(connection)
+            if not arrived:
                 with self._lock:
                     self.silence.setdefault(origin, REST)
-            if came is None:
+            if arrived is None:
                 return connection
             connection.close()
         return None
 
     def keep(self, connection: Connection) -> None:
-        """After an answer that was read whole and left nothing to read."""
+        """Keep a connection whose response was read whole, with nothing left to read."""
         connection.idle_since, origin = time.monotonic(), connection.origin
         with self._lock:
             mine = self._of.setdefault(origin, deque())
@@ -173,7 +174,7 @@ class Connections:
             old.close()
 
     def distrust(self, origin: Origin) -> None:
-        """From now on a connection an image."""
+        """Use a new connection for each image of this host from now on."""
         with self._lock:
             if len(self.silence) >= MAX_HOSTS:
                 self.silence.clear()
@@ -185,10 +186,10 @@ class Connections:
             connection.close()
 
     def _probe(self, connection: Connection) -> bytes | None:
-        came = connection.unasked()
-        if came:
+        arrived = connection.unasked()
+        if arrived:
             self.distrust(connection.origin)
-        return came
+        return arrived
 
     def _rested(self, origin: Origin) -> Connection | None:
         with self._lock:
@@ -199,7 +200,7 @@ class Connections:
             return self._remove(mine[0])
 
     def _add(self, mine: deque[Connection], connection: Connection) -> list[Connection]:
-        """Those that have to go for it."""
+        """Returns the connections that must be closed to make room."""
         mine.append(connection)
         self._idle[connection] = None
         surplus = []

@@ -24,14 +24,14 @@ from imageproc.images.fetch.errors import FetchError
 from imageproc.images.fetch.sockets import BoundedSocket
 from imageproc.images.fetch.target import literal
 
-CONNECT_SECONDS = 10.0  # for all addresses of a host together: a dead host must not cost a deadline
+CONNECT_SECONDS = 10.0  # for all addresses of a host: a dead host must not use up the deadline
 RESOLVER_THREADS = 32
 
 
 # --- Names ----------------------------------------------------------------------------------------
 class Resolver:
-    """``getaddrinfo`` with a timeout. One look-up a name at a time, however many wait for it; at
-    most RESOLVER_THREADS at once, so dead name servers cannot pile up threads."""
+    """``getaddrinfo`` with a timeout. A name is looked up once at a time, however many wait for it,
+    and at most RESOLVER_THREADS names at once, so that dead name servers cannot pile up threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -85,7 +85,7 @@ class Resolver:
 
 # --- Dialling -------------------------------------------------------------------------------------
 class Dialler:
-    """Opens a socket to a host's judged address. ``connect`` is the one place that dials."""
+    """Opens sockets to allowed addresses; the only place that connects."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -94,7 +94,7 @@ class Dialler:
     def dial(self, host: str, port: int, seconds: float) -> BoundedSocket:
         """A connected socket; raises FetchError. ``host``: as in ``Authority``."""
         expires_at = time.monotonic() + seconds
-        addresses = self._judged(host, seconds)
+        addresses = self._checked(host, seconds)
         give_up_at = min(expires_at, time.monotonic() + CONNECT_SECONDS)
         failure = "no address"
         for position, address in enumerate(addresses):
@@ -108,11 +108,11 @@ class Dialler:
         late = time.monotonic() >= expires_at
         raise FetchError((FETCH_TIMEOUT if late else CONNECT_FAILED).because(f"connect: {failure}"))
 
-    def _judged(self, host: str, seconds: float) -> list[Address]:
+    def _checked(self, host: str, seconds: float) -> list[Address]:
         address = literal(host)
         addresses = self._resolved(host, seconds) if address is None else [address]
         for address in addresses:
-            self._insist(address)
+            self._require_allowed(address)
         return addresses
 
     def _resolved(self, host: str, seconds: float) -> list[Address]:
@@ -131,12 +131,12 @@ class Dialler:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(seconds)
             sock.connect((str(address), port))
-            self._insist(ip_address(sock.getpeername()[0]))
+            self._require_allowed(ip_address(sock.getpeername()[0]))
         except BaseException:
             sock.close()
             raise
         return sock
 
-    def _insist(self, address: Address) -> None:
+    def _require_allowed(self, address: Address) -> None:
         if not allowed(address, self.policy):
             raise FetchError(ADDRESS_FORBIDDEN.because(str(address)))

@@ -1,4 +1,4 @@
-"""Which URLs may be requested, as far as can be judged without DNS. Pure.
+"""Which URLs may be requested, as far as can be told without DNS. Pure.
 
 ``imageproc.sheet`` parses URLs, both for uploads and for this client. The addresses of a name are
 checked when it is connected to (``dial``).
@@ -29,14 +29,14 @@ def parse(url: str, policy: Policy) -> Url:
     parts = check_url(url)
     if isinstance(parts, UrlProblem):
         raise FetchError(URL_INVALID.because(parts.message))
-    fault = _judge(parts.authority.host, parts.authority.port, policy)
+    fault = _check_host(parts.authority.host, parts.authority.port, policy)
     if fault is not None:
         raise FetchError(fault)
     return parts
 
 
 @lru_cache(maxsize=4096)
-def _judge(host: str, port: int, policy: Policy) -> Fault | None:
+def _check_host(host: str, port: int, policy: Policy) -> Fault | None:
     if port not in policy.allow_ports:
         return PORT_FORBIDDEN.because(f"port {port}")
     address = literal(host)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage, Storage, storages
@@ -29,6 +29,9 @@ from imageproc.images.store.stored import (
     checked_key,
     raising_store_errors,
 )
+
+if TYPE_CHECKING:  # boto3 is imported only where there is a bucket
+    from imageproc.images.store.s3 import S3Objects
 
 __all__ = [
     "IMMUTABLE",
@@ -55,28 +58,9 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 PRIVATE = "private, no-cache"
 
 
-class Objects(Protocol):
-    """The interface of a kind of storage. Keys are already checked; errors are the library's
-    own."""
-
-    @property
-    def storage(self) -> Storage: ...
-
-    def put(self, key: str, data: bytes, content_type: str, cache_control: str) -> Stored: ...
-    def put_stream(
-        self, key: str, chunks: Iterable[bytes], content_type: str, cache_control: str
-    ) -> Stored: ...
-    def open_read(self, key: str) -> BinaryIO: ...
-    def read_range(self, key: str, start: int, length: int) -> bytes: ...
-    def size(self, key: str) -> int | None: ...
-    def delete_many(self, keys: Iterable[str]) -> None: ...
-    def list_keys(self, prefix: str) -> Iterator[tuple[str, int]]: ...
-    def public_url(self, key: str) -> str | None: ...
-    def probe(self) -> None: ...
-    def prepare(self, *, create: bool) -> bool: ...
-    def sweep_leftovers(self, older_than: float) -> int: ...
-
-
+# A kind of storage: keys are checked before its methods are called, and what it raises becomes a
+# StoreError or a Fault here.
+Objects: TypeAlias = "S3Objects | FileObjects"
 _current: Objects | None = None
 _lock = threading.Lock()
 

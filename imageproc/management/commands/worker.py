@@ -49,7 +49,7 @@ def run(only: str | None) -> NoReturn:
     """Both clusters under a supervisor, or the one with this name alone, until they end."""
     if only is None:
         sys.exit(Supervisor(clusters(), grace=grace()).run())
-    _enter(only)
+    _restart_as(only)
     operations.prepare_folder()
     from imageproc.workers.cluster import Cluster
 
@@ -87,8 +87,8 @@ def grace() -> float:
     return float(settings.DRAIN_SECONDS + GRACE_SECONDS)
 
 
-def _enter(name: str) -> None:
-    """Start this process again under the name, because q2 reads its settings once, at import."""
+def _restart_as(name: str) -> None:
+    """Start this process again under this name: q2 reads its settings once, at import."""
     if os.environ.get("Q_CLUSTER_NAME") != name:
         os.environ |= {"Q_CLUSTER_NAME": name, **ALLOCATOR}
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606
