@@ -65,7 +65,16 @@ class HostAdmin(OperatorAdmin):
     close = on_page(CLOSE)
     open = on_page(OPEN)
 
-    fields = ("name", "state", "paced", "fixed_pace", "closed_until", "silent_since", "signed_at")
+    fields = (
+        "name",
+        "state",
+        "paced",
+        "fixed_pace",
+        "upload_pace",
+        "closed_until",
+        "silent_since",
+        "signed_at",
+    )
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).with_clock()

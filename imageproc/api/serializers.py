@@ -10,6 +10,7 @@ from rest_framework import serializers
 from imageproc.images.recipe import MAX_SIDE
 from imageproc.intake import Options
 from imageproc.models import Priority, RequestStatus
+from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
 from imageproc.requests import report
 from imageproc.sheet import Choice
 
@@ -37,6 +38,12 @@ class UploadSerializer(serializers.Serializer[Options]):
     )
     storeOriginals = serializers.BooleanField(  # noqa: N815
         default=False, help_text="Also keep the original images."
+    )
+    hostPace = serializers.FloatField(  # noqa: N815
+        min_value=SLOWEST_PACE,
+        max_value=FASTEST_PACE,
+        required=False,
+        help_text="Requests a second to each image host at the most, of all workers and uploads.",
     )
     columns = serializers.CharField(
         required=False,
@@ -90,6 +97,7 @@ class UploadSerializer(serializers.Serializer[Options]):
             background=data.get("background"),
             store_originals=data["storeOriginals"],
             priority=data["priority"],
+            host_pace=data.get("hostPace"),
             webhook_url=data["webhookUrl"],
             skip_bad_rows=data["onError"] == "skip",
             replace_urls=data["output"] == "replace",

@@ -139,7 +139,7 @@ def claim_suspect(closed: Set[str] = frozenset()) -> list[Job]:
 def _at_slots(row: Host, slots: list[datetime], jobs: list[Job]) -> list[Job]:
     """The jobs with their slots, which are reserved on the locked ``row``."""
     row.reserve(slots[: len(jobs)], row.now, settings.FETCH_DEADLINE + PROBE_MARGIN)
-    row.save(update_fields=["next_slot_at", "closed_until", "pace", "slots_given"])
+    row.save(update_fields=["next_slot_at", "closed_until", "pace", "slots_given", "signed_at"])
     now = time.monotonic()
     return [
         replace(job, starts_at=now + (slot - row.now).total_seconds(), probe=row.probing)

@@ -28,6 +28,8 @@ LONGEST_DELAY = 5.0
 # Between two looks at the hosts that have a pace, and at one for which nothing was found to do.
 SLOTS_SECONDS = 0.3
 NO_IMAGES_SECONDS = 2.0
+# Hosts looked at in one go: each costs a transaction.
+MOST_HOSTS = 20
 # A pump that has nothing else to do waits so long for a host to open.
 WORTH_WAITING = timedelta(seconds=15)
 # No more slots are taken of a host while so many images are late for theirs.
@@ -49,6 +51,7 @@ class Supply:
         self._alone_since = self._suspects_after = 0.0
         self._slots_after = 0.0
         self._no_images: dict[str, float] = {}  # host → when to look again
+        self._turns: dict[str, float] = {}  # host → when it was looked at
         self._knows_workers = False
 
     def top_up(self, locked_requests: frozenset[UUID]) -> list[Job]:
@@ -118,7 +121,7 @@ class Supply:
         self._no_images = {host: at for host, at in self._no_images.items() if at > now}
         late = Counter(job.host for job in self.waiting if 0 < job.starts_at < now)
         jobs: list[Job] = []
-        for host in sorted(watch.limited() - set(self._no_images)):
+        for host in self._hosts_to_look_at():
             row = watch.rows[host]
             if late[host] >= MOST_LATE or not row.slots(row.now, 0):
                 continue
@@ -127,6 +130,15 @@ class Supply:
                 self._no_images[host] = now + NO_IMAGES_SECONDS
             jobs += found or []
         return jobs
+
+    def _hosts_to_look_at(self) -> list[str]:
+        """Not all at once where there are hundreds: the others come next time."""
+        hosts = sorted(watch.limited() - set(self._no_images), key=self._turn_of)[:MOST_HOSTS]
+        self._turns = {**self._turns, **dict.fromkeys(hosts, time.monotonic())}
+        return hosts
+
+    def _turn_of(self, host: str) -> tuple[float, str]:
+        return self._turns.get(host, 0.0), host
 
     def _refresh(self) -> None:
         watch.refresh()

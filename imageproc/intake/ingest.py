@@ -15,7 +15,7 @@ from django.db import transaction
 
 from imageproc import sheet
 from imageproc.faults import INGEST_DIED, INPUT_UNREADABLE, Fault
-from imageproc.models import ProcessingRequest, Product, ProductImage, RowError
+from imageproc.models import Host, ProcessingRequest, Product, ProductImage, RowError
 from imageproc.models.bulk import analyze, insert_rows
 from imageproc.models.ids import uuid7_text
 from imageproc.models.request import MAX_TASK_ATTEMPTS
@@ -84,7 +84,7 @@ def _write_rows(
     first = cursor = request.ingested_products
     show_at = first + SHOW_AFTER
     for chunk in _chunks(rows):
-        if stop() or not _write_chunk(hold, cursor, chunk):
+        if stop() or not _write_chunk(hold, cursor, chunk, request.host_pace):
             break
         cursor += len(chunk)
         queue.ensure_pumps()
@@ -117,10 +117,14 @@ def _chunks(rows: Iterable[sheet.Row]) -> Iterator[list[sheet.Row]]:
         yield chunk
 
 
-def _write_chunk(hold: Hold, cursor: int, chunk: Sequence[sheet.Row]) -> bool:
+def _write_chunk(
+    hold: Hold, cursor: int, chunk: Sequence[sheet.Row], host_pace: float | None
+) -> bool:
     """One transaction: the cursor and the rows behind it. False where the request is no longer
     this task's to write."""
     products, images = _rows_of(hold.request_id, cursor, chunk)
+    if host_pace:  # before a worker can claim any of these
+        Host.objects.keep_to({image[-1] for image in images}, host_pace)
     with transaction.atomic():
         if not ProcessingRequest.objects.advance_ingest(
             hold.request_id,

@@ -72,6 +72,8 @@ class Options:
     background: str | None = None
     store_originals: bool = False
     priority: str = Priority.NORMAL.value
+    # Requests a second to each host at the most; None: as fast as it answers.
+    host_pace: float | None = None
     webhook_url: str = ""
     # Bad rows: the whole file is refused, or they are left out.
     skip_bad_rows: bool = False
@@ -304,6 +306,7 @@ def _create(
             priority=options.priority,
             recipe=asdict(options.recipe()),
             store_originals=options.store_originals,
+            host_pace=options.host_pace,
             total_products=checked.summary.rows,
             total_images=checked.summary.images,
             imageless_rows=checked.summary.imageless_rows,

@@ -7,12 +7,14 @@ argument; ``images.hosts`` applies them in a transaction that has locked the row
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
-from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db import models, transaction
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce, Least, Now
+
+from imageproc.models.request import ProcessingRequest
 
 # Requests a second.
 SLOWEST_PACE = 0.2
@@ -58,9 +60,20 @@ class HostQuerySet(models.QuerySet["Host"]):
         return self.annotate(clock=Now())
 
     def forget_quiet(self) -> int:
-        """Remove hosts without a sign for an hour, but not what an operator has set."""
+        """Remove hosts without a sign for an hour, but not what an operator has set, nor an
+        upload's pace while such an upload goes on."""
         quiet = self.filter(signed_at__lt=Now() - QUIET, closed_until__lt=Now())
+        if ProcessingRequest.objects.open().exclude(host_pace=None).exists():
+            quiet = quiet.filter(upload_pace=None)
         return quiet.filter(held=False, fixed_pace=None).delete()[0]
+
+    def keep_to(self, names: Collection[str], pace: float) -> None:
+        """An upload allows its hosts so many requests a second at the most; the least counts."""
+        with transaction.atomic():
+            self.bulk_create([Host(name=name) for name in sorted(names)], ignore_conflicts=True)
+            known = [row.name for row in self.lock(names)]
+            least = Least(Coalesce(F("upload_pace"), Value(pace)), Value(pace))
+            self.filter(name__in=known).update(upload_pace=least, signed_at=Now())
 
 
 class Host(models.Model):
@@ -92,6 +105,8 @@ class Host(models.Model):
     # Set by operators: a pace that no answer of the host changes; closed until they open it.
     fixed_pace = models.FloatField(null=True, blank=True)
     held = models.BooleanField(default=False)
+    # The most that an upload allowed: the least of those that named the host and still go on.
+    upload_pace = models.FloatField(null=True, blank=True)
 
     objects = HostQuerySet.as_manager()
 
@@ -101,7 +116,8 @@ class Host(models.Model):
             models.CheckConstraint(
                 name="host_pace_above_zero",
                 condition=(Q(pace=None) | Q(pace__gt=0))
-                & (Q(fixed_pace=None) | Q(fixed_pace__gt=0)),
+                & (Q(fixed_pace=None) | Q(fixed_pace__gt=0))
+                & (Q(upload_pace=None) | Q(upload_pace__gt=0)),
             ),
         )
 
@@ -117,7 +133,8 @@ class Host(models.Model):
     @property
     def current_pace(self) -> float | None:
         """Requests a second; None: as fast as it answers."""
-        return self.fixed_pace or self.pace
+        paces = [pace for pace in (self.pace, self.upload_pace) if pace]
+        return self.fixed_pace or min(paces, default=None)
 
     @property
     def is_limited(self) -> bool:
@@ -154,6 +171,8 @@ class Host(models.Model):
             return
         self.next_slot_at = used[-1] + timedelta(seconds=1 / (self.current_pace or FASTEST_PACE))
         self.slots_given += len(used)
+        if self.upload_pace:
+            self.signed_at = now  # the row stays for an hour from here
         if self.probing:
             self.closed_until = now + timedelta(seconds=probe_seconds)
         else:

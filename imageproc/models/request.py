@@ -304,6 +304,8 @@ class ProcessingRequest(models.Model):
     # imageproc.images.compress.Recipe as a dict.
     recipe = models.JSONField(default=dict)
     store_originals = models.BooleanField(default=False)
+    # Requests a second that the owner allows each host, or None.
+    host_pace = models.FloatField(null=True, blank=True)
     # The form of the output CSV: output URLs in columns of their own, or in the input's place; then
     # with or without the columns Status and Error.
     replace_urls = models.BooleanField(default=False, db_default=False)

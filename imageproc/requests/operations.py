@@ -53,7 +53,16 @@ def retry(
         failed = failed.filter(error_code=code)
     if host is not None:
         failed = failed.filter(host=host)
+    _keep_to_host_pace(request_id)
     return _put_back_all(request_id, failed)
+
+
+def _keep_to_host_pace(request_id: UUID) -> None:
+    """The pace that the upload set may have been forgotten since its images failed."""
+    requests = ProcessingRequest.objects.filter(id=request_id).exclude(host_pace=None)
+    if pace := requests.values_list("host_pace", flat=True).first():
+        tallies = FailureTally.objects.filter(request_id=request_id)
+        Host.objects.keep_to(set(tallies.values_list("host", flat=True)), pace)
 
 
 def rerun(image_id: UUID) -> bool:

@@ -11,6 +11,7 @@ from imageproc.images.recipe import MAX_SIDE
 from imageproc.intake import Options
 from imageproc.models import Priority, RequestStatus
 from imageproc.models.apikey import SCOPES
+from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
 from imageproc.sheet import Choice
 
 
@@ -40,6 +41,12 @@ class UploadForm(forms.Form):
     quality = forms.IntegerField(min_value=1, max_value=100, required=False)
     priority = forms.ChoiceField(
         choices=Priority.choices, required=False, initial=Priority.NORMAL.value
+    )
+    host_pace = forms.FloatField(
+        label="Images a second from each host",
+        min_value=SLOWEST_PACE,
+        max_value=FASTEST_PACE,
+        required=False,
     )
     webhook_url = forms.URLField(
         label="Webhook",
@@ -75,6 +82,7 @@ class UploadForm(forms.Form):
             format=data["format"] or None,
             store_originals=data["store_originals"],
             priority=data["priority"] or Priority.NORMAL.value,
+            host_pace=data["host_pace"],
             webhook_url=data["webhook_url"],
             skip_bad_rows=data["skip_bad_rows"],
             image_base=data["image_base"],

@@ -47,6 +47,7 @@ CATALOG = {
 }
 HALF = CATALOG | {"max_width": None, "max_height": None, "quality": 50, "preset": "half"}
 REST = {
+    "host_pace": None,
     "priority": "normal",
     "store_originals": False,
     "webhook_url": "",
@@ -71,6 +72,7 @@ OPTIONS: list[tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = [
     ({"storeOriginals": "true"}, CATALOG, {"store_originals": True}),
     ({"storeOriginals": "false"}, CATALOG, {"store_originals": False}),
     *(({"priority": p}, CATALOG, {"priority": p}) for p in ("high", "normal", "low")),
+    ({"hostPace": "2.5"}, CATALOG, {"host_pace": 2.5}),
     ({"webhookUrl": HOOK}, CATALOG, {"webhook_url": HOOK}),
     ({"webhook_url": HOOK}, CATALOG, {"webhook_url": HOOK}),
     ({"output": "append"}, CATALOG, {}),
@@ -113,6 +115,7 @@ FORM: list[tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = [
     ({"format": ""}, CATALOG, {}),
     ({"priority": "low"}, CATALOG, {"priority": "low"}),
     ({"store_originals": "on"}, CATALOG, {"store_originals": True}),
+    ({"host_pace": "2.5"}, CATALOG, {"host_pace": 2.5}),
     ({"webhook_url": HOOK}, CATALOG, {"webhook_url": HOOK}),
 ]
 
@@ -156,6 +159,7 @@ def test_what_else_an_upload_says_of_itself(api: Client, settings: Any) -> None:
         ("onError", ["refuse", "skip"], ["ignore"]),
         ("output", ["append", "replace"], ["both"]),
         ("columns", ['{"images": ["Input Image Urls"]}'], ["[]", "{}", '{"images": [1]}', "x"]),
+        ("hostPace", ["0.2", "1000"], ["0", "0.1", "1001", "nan", "x"]),
         ("priority", ["low"], ["LOW", "0"]),
         ("preset", ["half"], ["", "full"][1:]),
         ("webhookUrl", ["https://8.8.8.8/"], ["x", "ftp://8.8.8.8/"]),
@@ -196,6 +200,7 @@ FIRST: dict[str, Any] = {
     "format": "webp",
     "background": "#000000",
     "storeOriginals": "true",
+    "hostPace": "4",
     "priority": "high",
     "webhookUrl": "http://8.8.8.8/a",
     "onError": "skip",
@@ -212,6 +217,7 @@ OTHER = {
     "format": "avif",
     "background": "#000001",
     "storeOriginals": "false",
+    "hostPace": "5",
     "priority": "low",
     "webhookUrl": "http://8.8.8.8/b",
     "onError": "refuse",

@@ -27,10 +27,12 @@ from imageproc.faults import (
 )
 from imageproc.images import hosts
 from imageproc.images.claim import Job, claim, claim_slots, claim_suspect, has_suspects
+from imageproc.images.crew import Crew
 from imageproc.images.outcome import Deferred, Failed
 from imageproc.images.record import record
-from imageproc.images.watch import FIRST_CONNECTIONS, Watch
-from imageproc.models import FailureTally, Host, MinuteTally, ProductImage
+from imageproc.images.supply import Supply
+from imageproc.images.watch import FIRST_CONNECTIONS, Watch, watch
+from imageproc.models import FailureTally, Host, MinuteTally, ProcessingRequest, ProductImage
 from imageproc.requests import operations, report
 from tests.support import build
 
@@ -196,7 +198,7 @@ def test_slots_are_leased_one_each_and_not_twice() -> None:
     steps = {round(b - a, 2) for a, b in pairwise(starts)}
     assert (len(first), steps) == (3, {0.25})
     second = claim_slots(NAME) or []
-    assert 0.2 < second[0].starts_at - starts[-1] < 0.3
+    assert second[0].starts_at > starts[-1]
     assert claim_slots("unheard.example") == []
 
 
@@ -267,9 +269,41 @@ def test_quiet_hosts_are_forgotten_unless_an_operator_set_them() -> None:
     assert set(Host.objects.values_list("name", flat=True)) == {"b", "c", "d"}
 
 
+def test_an_upload_keeps_its_hosts_to_a_pace() -> None:
+    """The least counts while such an upload goes on; also for images that are tried again."""
+    Host.objects.keep_to({NAME, "other.example"}, 5.0)
+    Host.objects.keep_to({NAME}, 8.0)
+    assert dict(Host.objects.values_list("name", "upload_pace")) == {
+        NAME: 5.0,
+        "other.example": 5.0,
+    }
+    old = Now() - timedelta(hours=2)
+    Host.objects.update(signed_at=old, closed_until=old)
+    of = build.request(images=2, host_pace=5.0)
+    assert Host.objects.forget_quiet() == 0
+    assert claim_slots(NAME)  # used: it stays for another hour
+    ProcessingRequest.objects.update(status="CANCELLED", completed_at=Now())
+    assert Host.objects.forget_quiet() == 1
+    Host.objects.all().delete()
+    FailureTally.objects.add(of.id, "not_found", NAME, 1)
+    operations.retry(of.id)
+    assert Host.objects.get().current_pace == 5.0
+
+
+def test_hundreds_of_hosts_take_turns() -> None:
+    for n in range(45):
+        Host.objects.create(name=f"h{n:02}.example", pace=5.0)
+    watch.refresh()
+    supply = Supply(Crew(lambda _: None), lambda: True)
+    turns = [supply._hosts_to_look_at() for _ in range(3)]
+    assert [len(turn) for turn in turns] == [20, 20, 20]
+    assert len({host for turn in turns for host in turn}) == 45
+
+
 def test_the_status_names_the_hosts_that_images_wait_for() -> None:
     of = build.request(images=4, started_at=Now())
     build.image(of, 5, host="other.example")
+    of.refresh_from_db()
     assert report.status_of(of).hosts == []
     until = timezone.now() + timedelta(seconds=30)
     Host.objects.create(name=NAME, pace=0.5, probing=True, closed_until=until)

@@ -185,3 +185,13 @@ def test_an_operators_pace_stands_whatever_the_host_says() -> None:
     row = host(10.0, fixed_pace=2.0)
     row.slow_down(after(1), after(1), 1.0, rate=0)
     assert row.current_pace == 2.0
+
+
+def test_an_uploads_pace_is_the_most_and_an_operators_comes_first() -> None:
+    assert host(10.0, upload_pace=4.0).current_pace == 4.0
+    assert host(2.0, upload_pace=4.0).current_pace == 2.0
+    assert host(upload_pace=4.0).is_limited
+    assert host(2.0, upload_pace=4.0, fixed_pace=9.0).current_pace == 9.0
+    row = host(upload_pace=4.0)
+    row.slow_down(after(5), after(4), 1.0, rate=0)
+    assert row.current_pace == 2.0

@@ -26,6 +26,7 @@ from imageproc import intake
 from imageproc.api.auth import local_user
 from imageproc.images.recipe import PRESETS
 from imageproc.models import ClusterHeartbeat, ProcessingRequest
+from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
 from imageproc.requests import operations
 from imageproc.requests.report.saved import save
 from imageproc.sheet import Choice, LineError
@@ -56,6 +57,9 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--base-url", default="", help="what paths in image cells, as Magento's, are below"
+        )
+        parser.add_argument(
+            "--host-pace", type=_pace, help="requests a second to each image host at the most"
         )
         parser.add_argument("--on-error", choices=["refuse", "skip"], default="refuse")
         parser.add_argument("--output", choices=["append", "replace"], default="append")
@@ -140,11 +144,20 @@ def columns(text: str) -> Choice:
     return Choice(tuple(chosen["images"]), chosen.get("serial") or "", chosen.get("name") or "")
 
 
+def _pace(text: str) -> float:
+    """An argument of argparse."""
+    pace = float(text)
+    if not SLOWEST_PACE <= pace <= FASTEST_PACE:
+        raise ValueError(text)
+    return pace
+
+
 def _options(arguments: dict[str, Any]) -> intake.Options:
     return intake.Options(
         preset=arguments["preset"],
         format=arguments["format"],
         columns=arguments["columns"],
+        host_pace=arguments["host_pace"],
         image_base=arguments["base_url"],
         skip_bad_rows=arguments["on_error"] == "skip",
         replace_urls=arguments["output"] == "replace",

@@ -65,4 +65,6 @@ def _reason(row: Host) -> str:
         return "An operator has closed it"
     if row.fixed_pace and not row.probing:
         return "An operator has set its pace"
+    if row.upload_pace and row.upload_pace == row.current_pace and not row.probing:
+        return "An upload has set its pace"
     return HostReason(row.reason).label
