@@ -11,7 +11,12 @@ from uuid import UUID
 
 from django.utils.text import slugify
 
+from imageproc.images.recipe import FILE_TYPES
+
 DIGITS = 8
+_CONTENT_TYPES = {"csv": "text/csv"} | {
+    kind.extension: kind.content_type for kind in FILE_TYPES.values()
+}
 
 
 def request_prefix(request_id: UUID) -> str:
@@ -49,6 +54,12 @@ def rendition_key(stem: str, sha256: str, extension: str) -> str:
 def original_key(stem: str, sha256: str, extension: str) -> str:
     """The image as its host sent it."""
     return f"{stem}-original-{sha256[:DIGITS]}.{extension}"
+
+
+def content_type(key: str) -> str:
+    """The MIME type of what is stored under a key. Originals are named after their format."""
+    extension = key.rpartition(".")[2]
+    return _CONTENT_TYPES.get(extension, f"image/{extension}")
 
 
 def probe_key(host: str) -> str:

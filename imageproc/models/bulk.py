@@ -137,9 +137,12 @@ def _columns(model: type[models.Model], fields: Sequence[str]) -> str:
 
 def _preparers(model: type[models.Model], fields: Sequence[str]) -> list[Any]:
     """How each value becomes one that SQLite stores: only UUIDs need a hand."""
-    return [
-        (lambda value: value.replace("-", ""))
-        if model._meta.get_field(name).get_internal_type() in {"UUIDField", "ForeignKey"}
-        else None
-        for name in fields
-    ]
+    return [_without_dashes if _is_uuid(model._meta.get_field(name)) else None for name in fields]
+
+
+def _is_uuid(field: Any) -> bool:
+    return isinstance(getattr(field, "target_field", field), models.UUIDField)
+
+
+def _without_dashes(value: str | None) -> str | None:
+    return value.replace("-", "") if value else value
