@@ -24,7 +24,8 @@ def machines(
 ) -> Iterator[tuple[Service, Service]]:
     """A laptop, and a production of which only database and bucket are there."""
     ground = {"DATABASE_URL": postgres.migrated_database(), **seaweed.new_bucket().environ}
-    pair = Service(origin_server.port), Service(origin_server.port, env=ground)
+    laptop = Service(origin_server.port, env={"DRAIN_SECONDS": "1"})
+    pair = laptop, Service(origin_server.port, env=ground)
     yield pair
     for service in pair:
         service.close()
