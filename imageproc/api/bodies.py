@@ -49,11 +49,13 @@ def errors_csv(errors: Iterable[sheet.LineError]) -> Iterator[bytes]:
     )
 
 
-def rehearsal(checked: sheet.Sheet, options: intake.Options) -> shapes.Rehearsal:
+def rehearsal(
+    checked: sheet.Sheet, options: intake.Options, blocked: list[intake.Refused]
+) -> shapes.Rehearsal:
     found = checked.summary
     hosts = found.hosts.most_common(HOSTS)
     errors = found.errors[: intake.SHOWN_ERRORS]
-    return {
+    answer: shapes.Rehearsal = {
         "dryRun": True,
         "valid": intake.is_accepted(checked, options),
         "totalProducts": found.rows,
@@ -79,6 +81,9 @@ def rehearsal(checked: sheet.Sheet, options: intake.Options) -> shapes.Rehearsal
         ],
         "notes": intake.notes_on(checked),
     }
+    if blocked:
+        answer["blockedBy"] = [{"code": one.code, "message": one.message} for one in blocked]
+    return answer
 
 
 def columns(form: sheet.SheetFormat) -> shapes.Columns:

@@ -72,6 +72,13 @@ class HostCount(TypedDict):
     images: int
 
 
+class Obstacle(TypedDict):
+    """Why no upload is taken now, whatever the file holds: `intake_paused` or `quota_exceeded`."""
+
+    code: str
+    message: str
+
+
 class Rehearsal(TypedDict):
     """What an upload would do; nothing is stored."""
 
@@ -91,6 +98,7 @@ class Rehearsal(TypedDict):
     columns: Annotated[Columns | None, "null where no column of images was found."]
     rows: Annotated[list[PreviewRow], "The first three rows as they are read."]
     notes: Annotated[list[str], "What to know of how the file was read."]
+    blockedBy: NotRequired[list[Obstacle]]
 
 
 class Failure(TypedDict):

@@ -12,6 +12,7 @@ from imageproc.intake.upload import (
     is_accepted,
     kinds_of,
     notes_on,
+    obstacles,
     rehearse,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "is_accepted",
     "kinds_of",
     "notes_on",
+    "obstacles",
     "rehearse",
 ]

@@ -37,7 +37,7 @@ IDEMPOTENCY_KEPT = timedelta(hours=24)
 class Refused(Exception):  # noqa: N818
     """The upload was refused and nothing was stored.
 
-    ``code``: stable. ``status``: HTTP. ``errors``: [{line, column, value, code, message, row}], the
+    ``field``: the option to blame, or "". ``code``: stable. ``status``: HTTP. ``errors``: [{line, column, value, code, message, row}], the
     first ones of ``error_count``. ``kinds``: [{code, message, count}], all of them by code, the
     commonest first. ``retry_after``: seconds, where trying again can help.
     """
@@ -52,8 +52,10 @@ class Refused(Exception):  # noqa: N818
         error_count: int = 0,
         kinds: list[dict[str, Any]] | None = None,
         retry_after: int | None = None,
+        field: str = "",
     ) -> None:
         super().__init__(message)
+        self.field = field
         self.status, self.code, self.message = status, code, message
         self.errors, self.error_count, self.retry_after = errors or [], error_count, retry_after
         self.kinds = kinds or []
@@ -115,9 +117,8 @@ def accept(upload: Upload) -> ProcessingRequest:
     digest = _digest(upload)
     if earlier := _replay(upload, digest):
         return earlier
-    _check_open()
-    _check_quota(upload.owner_id, 1)
-    _check_webhook(upload.options)
+    for refused in obstacles(upload):
+        raise refused
     checked = inspect(upload)
     request_id = uuid7()
     PendingUpload.objects.create(id=request_id)
@@ -136,12 +137,22 @@ def accept(upload: Upload) -> ProcessingRequest:
 
 def rehearse(upload: Upload) -> sheet.Sheet:
     """What ``accept`` would find in the file, read to its end; nothing is stored. Raises Refused
-    for what is wrong with the rest of the upload."""
+    for a file that is too large; ``obstacles`` has what else would be refused."""
     _check_size(_size(upload.file))
-    _check_webhook(upload.options)
     checked = _examine(upload)
     checked.validate()
     return checked
+
+
+def obstacles(upload: Upload, images: int = 1) -> list[Refused]:
+    """Why an upload of ``images`` images would be refused now, whatever its file holds: its
+    webhook's address, a pause, the quota."""
+    found = (
+        _bad_webhook(upload.options),
+        _pause(),
+        _over_quota(upload.owner_id, images),
+    )
+    return [refused for refused in found if refused]
 
 
 def inspect(upload: Upload) -> sheet.Sheet:
@@ -239,29 +250,30 @@ def _judge(url: str, policy: Policy) -> tuple[str, str] | None:
     return (fault.code, fault.sentence) if fault else None
 
 
-def _check_open() -> None:
-    if Switch.objects.is_paused(Switch.INTAKE):
-        raise Refused(
-            503,
-            "intake_paused",
-            "Uploads are paused by the operator. Try again later.",
-            retry_after=RETRY_SECONDS,
-        )
+def _pause() -> Refused | None:
+    if not Switch.objects.is_paused(Switch.INTAKE):
+        return None
+    return Refused(
+        503,
+        "intake_paused",
+        "Uploads are paused by the operator. Try again later.",
+        retry_after=RETRY_SECONDS,
+    )
 
 
-def _check_quota(owner_id: int, images: int) -> None:
-    """Raises Refused where ``images`` more are more than an owner may have in hand. A request that
+def _over_quota(owner_id: int, images: int) -> Refused | None:
+    """Refused where ``images`` more are more than an owner may have in hand. A request that
     is larger than the quota by itself is taken when nothing else is in hand."""
     requests, pending = ProcessingRequest.objects.in_hand(owner_id)
     most = settings.MAX_PENDING_IMAGES
     if 0 < settings.MAX_OPEN_REQUESTS <= requests:
-        said = f"You have {requests} open requests, which is the limit."
+        limit = f"You have {requests} open requests, which is the limit."
     elif most and pending and pending + images > most:
-        said = f"You have {pending:,} images waiting; the limit is {most:,}."
+        limit = f"You have {pending:,} images waiting; the limit is {most:,}."
     else:
-        return
-    said = f"{said} Try again when some have finished."
-    raise Refused(429, "quota_exceeded", said, retry_after=RETRY_SECONDS)
+        return None
+    sentence = f"{limit} Try again when some have finished."
+    return Refused(429, "quota_exceeded", sentence, retry_after=RETRY_SECONDS)
 
 
 def _hold_owner(owner_id: int) -> None:
@@ -271,12 +283,14 @@ def _hold_owner(owner_id: int) -> None:
     rows.filter(pk=owner_id).values_list("pk").first()
 
 
-def _check_webhook(options: Options) -> None:
+def _bad_webhook(options: Options) -> Refused | None:
     if not options.webhook_url:
-        return
+        return None
     fault = check(options.webhook_url, Policy.from_settings())
-    if fault is not None:
-        raise Refused(400, "webhook_url_refused", f"The webhook's address: {fault.sentence}")
+    if fault is None:
+        return None
+    sentence = f"The webhook's address: {fault.sentence}"
+    return Refused(400, "webhook_url_refused", sentence, field="webhook_url")
 
 
 def _keep(request_id: UUID, file: IO[bytes]) -> store.Stored:
@@ -294,7 +308,8 @@ def _create(
     assert checked.format is not None  # inspect() refuses a sheet without one
     with transaction.atomic():
         _hold_owner(upload.owner_id)
-        _check_quota(upload.owner_id, checked.summary.images)
+        if refused := _over_quota(upload.owner_id, checked.summary.images):
+            raise refused
         request = ProcessingRequest.objects.create(
             id=request_id,
             owner_id=upload.owner_id,

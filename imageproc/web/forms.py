@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
-from imageproc.images.recipe import MAX_SIDE
+from imageproc.images.recipe import MAX_SIDE, PRESETS
 from imageproc.intake import Options
 from imageproc.models import Priority, RequestStatus
 from imageproc.models.apikey import SCOPES
@@ -69,23 +69,31 @@ class UploadForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, value in {"max_width": "800", "max_height": "800", "quality": "30"}.items():
-            self.fields[name].widget.attrs["placeholder"] = value
+        chosen = str(self.data.get("preset") or "catalog")
+        for name in ("max_width", "max_height", "quality"):
+            # What is used where the field stays empty; the page's script follows the preset.
+            unset = {
+                key: str(getattr(recipe, name) or "as it is") for key, recipe in PRESETS.items()
+            }
+            attrs = self.fields[name].widget.attrs
+            attrs["placeholder"] = unset.get(chosen, "")
+            attrs |= {f"data-{key}": value for key, value in unset.items()}
 
     def options(self) -> Options:
+        """The options; those with an error have their defaults."""
         data = self.cleaned_data
         return Options(
-            preset=data["preset"] or "catalog",
-            max_width=data["max_width"],
-            max_height=data["max_height"],
-            quality=data["quality"],
-            format=data["format"] or None,
-            store_originals=data["store_originals"],
-            priority=data["priority"] or Priority.NORMAL.value,
-            host_pace=data["host_pace"],
-            webhook_url=data["webhook_url"],
-            skip_bad_rows=data["skip_bad_rows"],
-            image_base=data["image_base"],
+            preset=data.get("preset") or "catalog",
+            max_width=data.get("max_width"),
+            max_height=data.get("max_height"),
+            quality=data.get("quality"),
+            format=data.get("format") or None,
+            store_originals=data.get("store_originals", False),
+            priority=data.get("priority") or Priority.NORMAL.value,
+            host_pace=data.get("host_pace"),
+            webhook_url=data.get("webhook_url", ""),
+            skip_bad_rows=data.get("skip_bad_rows", False),
+            image_base=data.get("image_base", ""),
         )
 
     def sentences(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
@@ -18,13 +19,13 @@ from django.http import (
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
 from imageproc import intake
 from imageproc.api.access import own_address
 from imageproc.images.fetch import Policy, check
 from imageproc.intake import columns
-from imageproc.models import ProcessingRequest
+from imageproc.models import ProcessingRequest, Switch
 from imageproc.sheet import ERROR_COLUMNS, write_errors
 from imageproc.web import sample
 from imageproc.web.access import WebRequest, personal
@@ -60,7 +61,10 @@ def inspect(request: WebRequest, owner_id: int) -> HttpResponseBase:
         sheet = intake.rehearse(upload)
     except intake.Refused as refused:
         return _refused(request, owner_id, {"refused": refused, "file": file})
+    obstacles = intake.obstacles(upload, sheet.summary.images)
+    _blame(form, obstacles)
     context = {"file": file, "sheet": sheet, "idempotency_key": uuid4(), **_found(sheet)}
+    context |= {"form": form, "obstacles": [one.message for one in obstacles if not one.field]}
     if not intake.is_accepted(sheet, upload.options):
         context["refused"] = intake.invalid(sheet.summary)
         return _refused(request, owner_id, context)
@@ -133,13 +137,18 @@ def sample_works(request: HttpRequest) -> bool:
 
 def _start(request: WebRequest, owner_id: int) -> HttpResponseBase:
     form = UploadForm(request.POST, request.FILES)
-    if not form.is_valid():
+    if "file" in form.errors:
         return _refused(request, owner_id, {"sentences": form.sentences()})
+    if not form.is_valid():
+        return _not_started(request, owner_id, form, "Please check the options marked below.")
     try:
         accepted = intake.accept(_upload(request, owner_id, form))
     except intake.Refused as refused:
-        file = form.cleaned_data["file"]
-        return _refused(request, owner_id, {"refused": refused, "file": file})
+        if refused.errors or refused.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            file = form.cleaned_data["file"]
+            return _refused(request, owner_id, {"refused": refused, "file": file})
+        _blame(form, [refused])
+        return _not_started(request, owner_id, form, refused.message)
     where = resolve_url("web:request", accepted.id)
     return HttpResponseClientRedirect(where) if request.htmx else redirect(where)
 
@@ -154,6 +163,26 @@ def _upload(request: WebRequest, owner_id: int, form: UploadForm) -> intake.Uplo
         options=form.options(),
         idempotency_key=form.cleaned_data["idempotency_key"] or None,
     )
+
+
+def _blame(form: UploadForm, obstacles: list[intake.Refused]) -> None:
+    """Show what is wrong with an option at its field."""
+    for refused in obstacles:
+        if refused.field and refused.field not in form.errors:
+            form.add_error(refused.field, refused.message)
+
+
+def _not_started(
+    request: WebRequest, owner_id: int, form: UploadForm, sentence: str
+) -> HttpResponseBase:
+    """What the file holds stays on the page with its button; the reason stands above it, and the
+    options show their errors."""
+    context = {"form": form, "start_error": sentence}
+    if not request.htmx:
+        return _answer(request, owner_id, "", context, status=400)
+    answer = render(request, "web/parts/start_error.html", context)
+    assert isinstance(answer, HttpResponse)
+    return reswap(retarget(answer, "#start-error"), "innerHTML")
 
 
 def _refused(request: WebRequest, owner_id: int, context: dict[str, Any]) -> HttpResponseBase:
@@ -176,6 +205,7 @@ def _home(request: WebRequest, owner_id: int) -> dict[str, Any]:
         "recent": ProcessingRequest.objects.owned_by(owner_id).order_by("-id")[:RECENT],
         "sample_works": sample_works(request),
         "max_bytes": settings.MAX_UPLOAD_BYTES,
+        "paused": Switch.objects.is_paused(Switch.INTAKE),
     }
 
 

@@ -5,6 +5,7 @@ const input = document.getElementById("file");
 const drop = document.getElementById("drop");
 const chosen = document.getElementById("chosen");
 const verdict = document.getElementById("verdict");
+const startError = document.getElementById("start-error");
 const sending = document.getElementById("sending");
 const bar = sending.querySelector("progress");
 const words = sending.querySelector("p");
@@ -31,6 +32,7 @@ document.addEventListener("drop", (event) => {
 input.addEventListener("change", () => {
   const file = input.files[0];
   verdict.replaceChildren();
+  startError.replaceChildren();
   drop.classList.toggle("full", Boolean(file));
   if (!file) return;
   chosen.textContent = file.name;
@@ -79,3 +81,12 @@ verdict.addEventListener("click", async ({ target }) => {
     target.disabled = false;
   }
 });
+
+// What an empty field means depends on the preset.
+form.addEventListener("change", ({ target }) => {
+  if (target.name !== "preset") return;
+  for (const field of form.querySelectorAll("[data-catalog]")) field.placeholder = field.dataset[target.value];
+});
+
+// Options that were refused: to the first of them.
+document.addEventListener("htmx:oobAfterSwap", () => form.querySelector("[aria-invalid=true]")?.focus());

@@ -59,7 +59,7 @@ class UploadView(APIView):
     def post(self, request: Request, **_: Any) -> Response:
         upload, dry_run = _upload_of(request)
         if dry_run:
-            return Response(bodies.rehearsal(intake.rehearse(upload), upload.options))
+            return Response(_rehearsal(upload))
         answer = bodies.accepted(intake.accept(upload))
         headers = {"Location": answer["links"]["status"], "Retry-After": str(POLL_SECONDS)}
         return Response(answer, status=http.HTTP_202_ACCEPTED, headers=headers)
@@ -91,6 +91,16 @@ class ErrorsView(APIView):
             content_type="text/csv",
             headers={"Content-Disposition": 'attachment; filename="errors.csv"'},
         )
+
+
+def _rehearsal(upload: intake.Upload) -> shapes.Rehearsal:
+    """An option that is refused ends a dry run too; a pause or a quota is only named."""
+    for refused in intake.obstacles(upload):
+        if refused.field:
+            raise refused
+    checked = intake.rehearse(upload)
+    blocked = intake.obstacles(upload, checked.summary.images)
+    return bodies.rehearsal(checked, upload.options, blocked)
 
 
 def _upload_of(request: Request) -> tuple[intake.Upload, bool]:
