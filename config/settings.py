@@ -432,6 +432,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "DESCRIPTION": "A CSV of products and image URLs in; the same CSV with output URLs back.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
+    # What is sent and what is answered are different schemas: a file is binary only when sent.
+    "COMPONENT_SPLIT_REQUEST": True,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PUBLIC": True,
     "SERVE_PERMISSIONS": [],
@@ -439,7 +441,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "AUTHENTICATION_WHITELIST": ["imageproc.api.auth.KeyAuthentication"],
     "SCHEMA_PATH_PREFIX": "/api/",
     "PREPROCESSING_HOOKS": ["imageproc.api.openapi.for_new_clients"],
-    "POSTPROCESSING_HOOKS": ["imageproc.api.openapi.append_shapes"],
+    "POSTPROCESSING_HOOKS": [
+        "imageproc.api.openapi.append_shapes",
+        "imageproc.api.openapi.add_summaries",
+    ],
     # The page's own assets, from the package drf-spectacular-sidecar: no CDN.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -55,7 +55,10 @@ class Operation:
             if count:
                 _log(request, one, f"{self.title}: {count}{_describe(answers)}")
         if moved:
-            messages.success(request, f"{self.title}: {moved} done ({rows} rows changed).")
+            messages.success(
+                request,
+                f"{self.title}: {moved} done ({rows} row{'' if rows == 1 else 's'} changed).",
+            )
         if skipped:
             messages.warning(
                 request, f"{self.title}: {skipped} skipped, their state does not allow it."

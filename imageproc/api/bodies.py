@@ -29,7 +29,8 @@ def accepted(request: ProcessingRequest) -> shapes.Accepted:
     answer: shapes.Accepted = {
         "requestId": str(request.id),
         "status": "PENDING",
-        "message": f"Accepted: {request.total_images} images of {request.total_products} products.",
+        "message": f"Accepted: {_count(request.total_images, 'image')} of "
+        f"{_count(request.total_products, 'product')}.",
         "totalProducts": request.total_products,
         "totalImages": request.total_images,
         "links": report.links_of(request),
@@ -41,6 +42,10 @@ def accepted(request: ProcessingRequest) -> shapes.Accepted:
     if request.imageless_rows:
         answer["rowsWithoutImage"] = request.imageless_rows
     return answer
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def errors_csv(errors: Iterable[sheet.LineError]) -> Iterator[bytes]:

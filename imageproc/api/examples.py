@@ -25,7 +25,7 @@ _input = "https://shop.example/red-shoe.png"
 _accepted: shapes.Accepted = {
     "requestId": REQUEST_ID,
     "status": "PENDING",
-    "message": "Accepted: 1 images of 1 products.",
+    "message": "Accepted: 1 image of 1 product.",
     "totalProducts": 1,
     "totalImages": 1,
     "links": _links,

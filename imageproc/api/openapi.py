@@ -92,6 +92,16 @@ def append_shapes(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return result
 
 
+def add_summaries(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """drf-spectacular's post-processing hook: an operation's summary is the first sentence of its
+    description."""
+    for path in result["paths"].values():
+        for operation in path.values():
+            text = " ".join(operation.get("description", "").split())
+            operation.setdefault("summary", text.partition(". ")[0].rstrip("."))
+    return result
+
+
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """``Authorization: Bearer ip_…``."""
 

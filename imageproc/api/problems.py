@@ -53,6 +53,12 @@ def _body(status: int, code: str, detail: str, **members: Any) -> dict[str, Any]
     }
 
 
+HOW_TO_SIGN_IN = (
+    "Send an API key in the header: Authorization: Bearer ip_… Create one on the page /keys/, or "
+    "with `manage.py apikey create NAME`."
+)
+
+
 class Conflict(exceptions.APIException):
     """The state of the request or message does not allow the call."""
 
@@ -71,6 +77,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         case exceptions.ValidationError():
             errors = list(_field_errors(error.detail))
             return problem(400, "invalid_fields", "Some fields have invalid values.", errors=errors)
+        case exceptions.NotAuthenticated():
+            return problem(401, "not_authenticated", HOW_TO_SIGN_IN, headers=_headers(error))
         case exceptions.APIException():
             return problem(
                 error.status_code, _code(error), str(error.detail), headers=_headers(error)

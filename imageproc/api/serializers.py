@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from rest_framework import serializers
@@ -15,8 +17,36 @@ from imageproc.requests import report
 from imageproc.sheet import Choice
 
 
-class UploadSerializer(serializers.Serializer[Options]):
+class KnownFields(serializers.Serializer[Any]):
+    """Refuses fields that it does not know, by name: a misspelt option would be left out silently.
+
+    ``also``: names that are no fields of its own but may be sent.
+    """
+
+    also: frozenset[str] = frozenset()
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        if isinstance(data, Mapping):
+            unknown = {str(name) for name in data} - set(self.fields) - self.also
+            if unknown:
+                raise serializers.ValidationError(
+                    {name: self._unknown(name) for name in sorted(unknown)}, code="unknown"
+                )
+        return super().run_validation(data)
+
+    def _unknown(self, name: str) -> str:
+        known = {field.lower().replace("_", ""): field for field in self.fields}
+        plain = name.lower().replace("_", "").replace("-", "")
+        near = get_close_matches(plain, known, n=1, cutoff=0.7)
+        hint = f" Did you mean {known[near[0]]}?" if near else ""
+        return f"There is no option {name[:60]}.{hint}"
+
+
+class UploadSerializer(KnownFields):
     """The options of an upload: form fields, or the query string where the CSV is the body."""
+
+    # The file itself; Django's token of a form; the name that clients of an earlier system send.
+    also = frozenset({"file", "csv", "csrfmiddlewaretoken", "webhook_url"})
 
     webhookUrl = serializers.URLField(  # noqa: N815
         max_length=2048, default="", help_text="Receives a message when the request has ended."
@@ -160,7 +190,7 @@ class ListSerializer(serializers.Serializer[Any]):
         return {"before": data["cursor"], "limit": data["limit"], "status": data["status"]}
 
 
-class RetrySerializer(serializers.Serializer[Any]):
+class RetrySerializer(KnownFields):
     """Selects failed images; without any of these fields, all of them."""
 
     imageIds = serializers.ListField(  # noqa: N815
@@ -174,5 +204,5 @@ class RetrySerializer(serializers.Serializer[Any]):
         return {"image_ids": data["imageIds"], "code": data["code"], "host": data["host"]}
 
 
-class PrioritySerializer(serializers.Serializer[Any]):
+class PrioritySerializer(KnownFields):
     priority = serializers.ChoiceField(choices=Priority.choices)

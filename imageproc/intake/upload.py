@@ -37,9 +37,10 @@ IDEMPOTENCY_KEPT = timedelta(hours=24)
 class Refused(Exception):  # noqa: N818
     """The upload was refused and nothing was stored.
 
-    ``field``: the option to blame, or "". ``code``: stable. ``status``: HTTP. ``errors``: [{line, column, value, code, message, row}], the
-    first ones of ``error_count``. ``kinds``: [{code, message, count}], all of them by code, the
-    commonest first. ``retry_after``: seconds, where trying again can help.
+    ``code``: stable. ``status``: HTTP. ``field``: the option to blame, or "". ``errors``: [{line,
+    column, value, code, message, row}], the first ones of ``error_count``. ``kinds``: [{code,
+    message, count}], all of them by code, the commonest first. ``retry_after``: seconds, where
+    trying again can help.
     """
 
     def __init__(
@@ -267,7 +268,8 @@ def _over_quota(owner_id: int, images: int) -> Refused | None:
     requests, pending = ProcessingRequest.objects.in_hand(owner_id)
     most = settings.MAX_PENDING_IMAGES
     if 0 < settings.MAX_OPEN_REQUESTS <= requests:
-        limit = f"You have {requests} open requests, which is the limit."
+        open_ones = "1 open request" if requests == 1 else f"{requests} open requests"
+        limit = f"You have {open_ones}, which is the limit."
     elif most and pending and pending + images > most:
         limit = f"You have {pending:,} images waiting; the limit is {most:,}."
     else:

@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from imageproc.models import ApiKey, WebhookSecret
 from imageproc.web.access import WebRequest, personal
@@ -38,6 +38,14 @@ def revoke(request: WebRequest, owner_id: int, key_id: int) -> HttpResponseBase:
     ApiKey.objects.filter(owner_id=owner_id).revoke(key.id)
     messages.success(request, f"The key “{key.name}” is revoked.")
     return redirect("web:keys")
+
+
+@require_GET
+@personal
+def replace_secret(request: WebRequest, owner_id: int) -> HttpResponseBase:
+    """Ask before the secret is replaced."""
+    name = "web/parts/replace_secret.html" if request.htmx else "web/replace_secret.html"
+    return render(request, name)
 
 
 @require_POST

@@ -30,6 +30,7 @@ urlpatterns = [
     path(f"{one}delete/", requests.delete, name="delete"),
     path("keys/", keys.keys, name="keys"),
     path("keys/<int:key_id>/revoke/", keys.revoke, name="revoke"),
+    path("keys/webhook-secret/replace/", keys.replace_secret, name="replace-secret"),
     path("keys/webhook-secret/", keys.webhook_secret, name="webhook-secret"),
     path(
         "sign-in/",

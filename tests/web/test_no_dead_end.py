@@ -46,7 +46,7 @@ def fill(settings: Settings) -> None:
         ("webhook", PRIVATE, "private or reserved network address"),
         ("field", {"quality": "500"}, "Ensure this value is less than or equal to 100."),
         ("pause", {}, "Uploads are paused by the operator."),
-        ("quota", {}, "You have 1 open requests, which is the limit."),
+        ("quota", {}, "You have 1 open request, which is the limit."),
     ],
 )
 def test_a_refused_start_keeps_the_page(

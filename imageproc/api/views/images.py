@@ -63,7 +63,8 @@ class OriginalView(APIView):
         responses={(200, "image/*"): OpenApiTypes.BINARY} | problems(401, 404, 503),
     )
     def get(self, request: Request, image_id: UUID) -> HttpResponseBase:
-        """A download, never shown in the browser here: the bytes are from another site."""
+        """The stored original of an image. A download, never shown in the browser here, because the
+        bytes are from another site."""
         image = own_image(request, image_id)
         if not image.original_key:
             raise Http404

@@ -73,7 +73,9 @@ class StatusView(APIView):
         return Response(answer, headers=REVALIDATE | wait)
 
 
-@extend_schema_view(get=extend_schema(operation_id="getRequest"))
+@extend_schema_view(
+    get=extend_schema(operation_id="getRequest", summary="The status, under a second address")
+)
 class RequestView(StatusView):
     """The status under a second address, and operations on the request as a whole."""
 

@@ -105,7 +105,7 @@ def _rehearsal(upload: intake.Upload) -> shapes.Rehearsal:
 
 def _upload_of(request: Request) -> tuple[intake.Upload, bool]:
     file = _file_of(request)
-    options = UploadSerializer(data=_fields(request))
+    options = UploadSerializer(data=_known(request, _fields(request)))
     options.is_valid(raise_exception=True)
     upload = intake.Upload(
         owner_id=caller_id(request),
@@ -135,6 +135,14 @@ def _fields(request: Request) -> dict[str, Any]:
     if "webhook_url" in fields:
         fields.setdefault("webhookUrl", fields["webhook_url"])
     return {name: value for name, value in fields.items() if value != ""}
+
+
+def _known(request: Request, fields: dict[str, Any]) -> dict[str, Any]:
+    """At the addresses of the earlier systems, fields that are no options of ours are passed over,
+    as those systems did."""
+    if request.path.startswith("/api/"):
+        return fields
+    return {name: value for name, value in fields.items() if name in UploadSerializer().fields}
 
 
 def _key_of(request: Request) -> str | None:

@@ -104,7 +104,7 @@ def _retry(walk: Walk, request_id: str) -> None:
     expect(page.get_by_text("with a full set of attempts")).to_be_visible()
     walk.look()
     page.get_by_role("button", name="Retry").click()
-    expect(page.get_by_text("Retry failed images: 1 done (1 rows changed).")).to_be_visible()
+    expect(page.get_by_text("Retry failed images: 1 done (1 row changed).")).to_be_visible()
     page.wait_for_load_state("networkidle")
     walk.look()
 
