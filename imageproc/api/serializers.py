@@ -35,7 +35,7 @@ class KnownFields(serializers.Serializer[Any]):
         return super().run_validation(data)
 
     def _unknown(self, name: str) -> str:
-        known = {field.lower().replace("_", ""): field for field in self.fields}
+        known = {str(field).lower(): str(field) for field in self.fields}
         plain = name.lower().replace("_", "").replace("-", "")
         near = get_close_matches(plain, known, n=1, cutoff=0.7)
         hint = f" Did you mean {known[near[0]]}?" if near else ""
