@@ -13,7 +13,7 @@ from imageproc.admin.base import OperatorAdmin, ago
 from imageproc.admin.operation import AskForm, Operation, on_page
 from imageproc.models import Host
 from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
-from imageproc.requests import operations
+from imageproc.requests import operations, report
 
 
 class PaceForm(AskForm):
@@ -58,7 +58,7 @@ OPEN = Operation(
 
 @admin.register(Host)
 class HostAdmin(OperatorAdmin):
-    list_display = ("name", "state", "paced", "closed_until", "signed")
+    list_display = ("name", "state", "paced", "waiting", "closed_until", "signed")
     ordering: ClassVar = ("name",)
     actions_detail = ("set_pace", "close", "open")
     set_pace = on_page(SET_PACE)
@@ -76,6 +76,18 @@ class HostAdmin(OperatorAdmin):
         "signed_at",
     )
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)
+        waiting = report.waiting_images()
+        for host in changes.result_list:
+            host.waiting = waiting[host.name]
+        return changes
+
+    def get_object(self, *args: Any) -> Any:
+        if host := super().get_object(*args):
+            host.waiting = report.waiting_images()[host.name]
+        return host
+
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).with_clock()
 
@@ -91,6 +103,10 @@ class HostAdmin(OperatorAdmin):
     @display(description="Requests a second")
     def paced(self, host: Host) -> str:
         return "as fast as it answers" if host.current_pace is None else f"{host.current_pace:.1f}"
+
+    @display(description="Images waiting")
+    def waiting(self, host: Any) -> int:
+        return int(host.waiting)
 
     @display(description="Last sign of a limit")
     def signed(self, host: Host) -> str:

@@ -50,12 +50,16 @@ def heed(outcomes: Sequence[Outcome]) -> set[str]:
         if unknown := signs - set(watch.rows):
             Host.objects.bulk_create([Host(name=n) for n in sorted(unknown)], ignore_conflicts=True)
         rows = Host.objects.lock(names)
+        closed_at = {row.name: row.closed_at for row in rows}
         for row in rows:
             _apply(row, [outcome for outcome in outcomes if outcome.job.host == row.name])
             if row.name in signs and row.lost_patience(row.now, settings.HOST_PATIENCE):
                 lost.add(row.name)
             row.save()
     watch.rows.update({row.name: row for row in rows})
+    for row in rows:
+        if row.closed_at != closed_at[row.name]:
+            metrics.paused(row.reason, row.pause)
     return lost
 
 

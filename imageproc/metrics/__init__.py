@@ -41,6 +41,12 @@ LEASES_EXPIRED = Counter(
 WORKER_DEATHS = Counter(
     "imageproc_worker_deaths_total", "Cluster processes that died and were replaced.", ["cluster"]
 )
+HOST_PAUSES = Counter(
+    "imageproc_host_pauses_total", "Pauses that image hosts were given, by reason.", ["reason"]
+)
+HOST_PAUSE_SECONDS = Counter(
+    "imageproc_host_pause_seconds_total", "Length of these pauses.", ["reason"]
+)
 WEBHOOK_ATTEMPTS = Counter(
     "imageproc_webhook_attempts_total", "Attempts to deliver a webhook, by outcome.", ["outcome"]
 )
@@ -68,6 +74,12 @@ def attempted(attempts: Iterable[Attempt]) -> None:
         ATTEMPTS.labels(attempt.code or "completed").inc()
         for step, milliseconds in attempt.steps.items():
             STEP_SECONDS.labels(step).observe(milliseconds / 1000)
+
+
+def paused(reason: str, seconds: float) -> None:
+    """Count a pause that begins now for an image host."""
+    HOST_PAUSES.labels(reason).inc()
+    HOST_PAUSE_SECONDS.labels(reason).inc(seconds)
 
 
 def ended(images: Iterable[FinishedImage]) -> None:

@@ -34,6 +34,7 @@ def exported(client: Any) -> set[str]:
     jobs = claim.claim(50)
     record.record([build.done(jobs[0]), Failed(jobs[1], NOT_FOUND)])
     metrics.ended([finished_image()])
+    metrics.paused("busy", 1.0)
     metrics.WORKER_DEATHS.labels("images").inc()
     metrics.WEBHOOK_ATTEMPTS.labels("http_200").inc()
     client.get("/healthz")

@@ -9,6 +9,7 @@ from imageproc.requests.report.gallery import (
     open_original,
     original_type,
 )
+from imageproc.requests.report.hosts import waiting_images
 from imageproc.requests.report.image_cache import open_image
 from imageproc.requests.report.links import (
     Address,
@@ -89,5 +90,6 @@ __all__ = [
     "request_page",
     "standstill",
     "status_of",
+    "waiting_images",
     "webhook_of",
 ]

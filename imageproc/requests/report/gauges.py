@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from imageproc.requests.report import fleet
+from imageproc.requests.report import fleet, hosts
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,11 @@ def _read() -> Iterator[Metric]:
         " down, or were closed by an operator.",
         "state",
         fleet.hosts(),
+    )
+    yield GaugeMetricFamily(
+        "imageproc_host_waiting_images",
+        "Images that wait for a host with a limit.",
+        value=hosts.waiting_images().total(),
     )
     yield _by(
         "imageproc_webhook_deliveries",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from imageproc.models import Host, HostReason, ImageStatus, ProcessingRequest, ProductImage
+from imageproc.requests.report import fleet
 
 # Waiting images that are looked at to see which hosts they wait for; of more, the shares.
 SAMPLE = 5000
@@ -50,6 +51,21 @@ def host_waits(request: ProcessingRequest) -> list[HostWait]:
         if name in limited
     ]
     return sorted(waits, key=lambda wait: (-wait.images, wait.host))[:MOST_HOSTS]
+
+
+def waiting_images() -> Counter[str]:
+    """Images of all running requests that wait for each host with a limit; of many, an estimate.
+
+    One query while no host has shown a limit, three otherwise, whatever waits.
+    """
+    limited = {row.name for row in Host.objects.all() if row.is_limited}
+    if not limited:
+        return Counter()
+    waiting = ProductImage.objects.filter(status=ImageStatus.PENDING).of_running_requests()
+    sample = Counter(waiting.values_list("host", flat=True)[:SAMPLE])
+    full = sample.total() == SAMPLE
+    scale = max(1.0, sum(fleet.queue_depth().values()) / SAMPLE) if full else 1.0
+    return Counter({name: round(sample[name] * scale) for name in limited})
 
 
 def _wait(row: Host, images: int) -> HostWait:
