@@ -69,6 +69,7 @@ class HostAdmin(OperatorAdmin):
         "name",
         "state",
         "paced",
+        "waiting",
         "fixed_pace",
         "upload_pace",
         "closed_until",
