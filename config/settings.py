@@ -329,6 +329,9 @@ if not _SQLITE:
 MAX_PER_HOST = env.int("MAX_PER_HOST", 64)
 # A host that gives no image for this many seconds is down: its waiting images fail.
 HOST_PATIENCE = env.float("HOST_PATIENCE", 900.0)
+# A URL that an owner asked for within this many seconds is not asked for again, unless the upload
+# says otherwise.
+SOURCE_MAX_AGE = env.int("SOURCE_MAX_AGE", 0)
 MAX_ATTEMPTS = env.int("MAX_ATTEMPTS", 5)
 # Attempts at an image whose result the storage refuses although it can be reached. An outage of the
 # storage uses up none.

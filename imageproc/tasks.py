@@ -6,6 +6,7 @@ A task may run twice, late or never; every callee starts with a conditional UPDA
 from uuid import UUID
 
 from imageproc.images import pump as pumping
+from imageproc.images import sources
 from imageproc.images import sweep as sweeping
 from imageproc.intake import ingest as ingestion
 from imageproc.intake import pending
@@ -41,6 +42,11 @@ def erase(request_id: str) -> bool:
 def discard_upload(upload_id: str) -> bool:
     """Delete the file of an upload that never became a request. Returns whether it is gone."""
     return pending.discard(UUID(upload_id))
+
+
+def collect() -> int:
+    """Delete pictures that no image names any more. Returns how many."""
+    return sources.collect_leftovers()
 
 
 def deliver(delivery_id: str) -> bool:

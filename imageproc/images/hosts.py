@@ -42,7 +42,7 @@ def heed(outcomes: Sequence[Outcome]) -> set[str]:
     """Write down what the outcomes say about their hosts, before the images are free again. The
     hosts that are to be given up."""
     signs = {outcome.job.host for outcome in outcomes if isinstance(outcome, Deferred)}
-    names = signs | {x.job.host for x in outcomes if x.job.host in watch.rows}
+    names = signs | {x.job.host for x in outcomes if x.asked and x.job.host in watch.rows}
     if not names:
         return set()
     lost: set[str] = set()
@@ -52,7 +52,7 @@ def heed(outcomes: Sequence[Outcome]) -> set[str]:
         rows = Host.objects.lock(names)
         closed_at = {row.name: row.closed_at for row in rows}
         for row in rows:
-            _apply(row, [outcome for outcome in outcomes if outcome.job.host == row.name])
+            _apply(row, [x for x in outcomes if x.asked and x.job.host == row.name])
             if row.name in signs and row.lost_patience(row.now, settings.HOST_PATIENCE):
                 lost.add(row.name)
             row.save()

@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from typing import ClassVar
+from uuid import UUID
 
 from imageproc.faults import Fault
 from imageproc.images.claim import Job
+from imageproc.models import Change
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """The stored object is whole; these are its facts. Sizes in bytes and pixels, times in ms.
 
-    ``asked_at``: when its host was asked, by the monotonic clock.
+    ``asked_at``: when its host was asked, by the monotonic clock; ``asked``: False where what is
+    known was used without asking. ``picture_id``: of the picture that was found unchanged, None for
+    one that was made now. ``etag``, ``last_modified``: the source's validators, "" without one.
     """
 
     job: Job
@@ -31,6 +35,11 @@ class Done:
     fetch_ms: int = 0
     compress_ms: int = 0
     store_ms: int = 0
+    change: str = Change.NEW.value
+    picture_id: UUID | None = None
+    etag: str = ""
+    last_modified: str = ""
+    asked: bool = True
     asked_at: float = field(default_factory=time.monotonic)
     code: ClassVar[str] = ""
 
@@ -46,6 +55,7 @@ class Failed:
     milliseconds: int = 0
     asked_at: float = field(default_factory=time.monotonic)
     steps: ClassVar[dict[str, int]] = {}
+    asked: ClassVar[bool] = True
 
     @property
     def code(self) -> str:

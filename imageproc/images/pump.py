@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import reset_queries
 
 from imageproc.faults import TOO_MUCH_MEMORY, TOO_SLOW, Fault
-from imageproc.images import claim, hosts, memory, storing
+from imageproc.images import claim, hosts, memory, reuse, storing
 from imageproc.images.access import access
 from imageproc.images.claim import Job
 from imageproc.images.crew import Crew, Step
@@ -86,10 +86,12 @@ class Pump:
             self._turn()
 
     def _turn(self) -> None:
+        known = self._supply.take_known()
+        self._outbox.outcomes += [reuse.unasked(job) for job in known]
         if memory.share() < 0.5:
             for job in self._supply.take(self._crew.room()):
                 self._crew.start(job)
-        self._collect(min(TURN_SECONDS, self._supply.seconds_to_slot()))
+        self._collect(0 if known else min(TURN_SECONDS, self._supply.seconds_to_slot()))
         if self._outbox.is_due(self._under_way()):
             self._with_database(self._flush)
         if time.monotonic() >= self._renew_after:
@@ -177,7 +179,7 @@ class Pump:
             self._outbox.outcomes.append(Failed(job, fault, round(CODEC_SECONDS * 1000)))
         else:
             held = ProductImage.objects.filter(lease_id=job.lease_id)
-            self._with_database(lambda: held.return_lost([job.image_id], blamed=True))
+            self._with_database(lambda: held.return_lost(job.image_ids, blamed=True))
         self._let_go()
         os._exit(os.EX_SOFTWARE)
 
@@ -197,7 +199,7 @@ def _next_renewal() -> float:
 
 def _hand_back(jobs: Sequence[Job]) -> None:
     if jobs:
-        ids = {job.image_id for job in jobs}
+        ids = {id_ for job in jobs for id_ in job.image_ids}
         ProductImage.objects.hand_back(ids, {job.lease_id for job in jobs})
         hosts.release_probes(jobs)
 

@@ -16,9 +16,12 @@ from django.db.models.functions import Now
 
 from imageproc import metrics
 from imageproc.faults import INTERNAL, STORAGE_FAILED, Fault
+from imageproc.images import pictures
 from imageproc.images.backoff import seconds_until_retry
 from imageproc.images.outcome import Deferred, Done, Failed, Outcome
+from imageproc.images.pictures import Naming
 from imageproc.models import (
+    Change,
     FailureTally,
     FinishedImage,
     ImageStatus,
@@ -37,6 +40,7 @@ WRITTEN = (
     *("error_code", "error_message", "attempt_log"),
     *("original_key", "output_key", "input_size", "output_size", "width", "height"),
     *("source_sha256", "output_sha256", "content_type", "kept_original"),
+    *("picture", "change"),
     *("fetch_ms", "compress_ms", "store_ms"),
 )
 
@@ -63,6 +67,7 @@ class _Totals:
     bytes_in: int = 0
     bytes_out: int = 0
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    changes: Counter[str] = field(default_factory=Counter)
 
 
 def record(outcomes: Sequence[Outcome]) -> Recorded:
@@ -91,18 +96,46 @@ def _record_alone(outcome: Outcome) -> Recorded:
 
 
 def _record(outcomes: Sequence[Outcome]) -> Recorded:
-    by_id = {outcome.job.image_id: outcome for outcome in outcomes}
+    by_id = {id_: outcome for outcome in outcomes for id_ in outcome.job.image_ids}
     with transaction.atomic():
         held = _held_images(by_id)
+        of_job: dict[UUID, list[ProductImage]] = {}
         for image in held:
-            _apply(image, by_id[image.id])
+            of_job.setdefault(by_id[image.id].job.image_id, []).append(image)
+        groups = [(by_id[images[0].id], images) for images in of_job.values()]
+        namings = [
+            Naming(outcome, images) for outcome, images in groups if isinstance(outcome, Done)
+        ]
+        pictures.hold(namings)
+        unusable = {n.done.job.image_id: n for n in namings if n.locked or n.gone}
         free = ProcessingRequest.objects.lock({image.request_id for image in held})
-        written = [image for image in held if image.request_id in free]
+        written: list[ProductImage] = []
+        for outcome, images in groups:
+            naming = unusable.get(outcome.job.image_id)
+            if images[0].request_id in free and not (naming and naming.locked):
+                _apply_to_all(images, None if naming else outcome)
+                written += images
+        if named := [n for n in namings if n.images[0].status == ImageStatus.COMPLETED]:
+            pictures.write(named, clock_of(held[0]))
         write(written)
-    metrics.attempted(by_id[image.id] for image in written)
+    attempts = {by_id[image.id].job.image_id: by_id[image.id] for image in written}
+    metrics.attempted(attempts.values())
     for image in written:
         del by_id[image.id]
     return Recorded(len(written), _still_held(by_id))
+
+
+def _apply_to_all(images: Sequence[ProductImage], outcome: Outcome | None) -> None:
+    """To the first image, and to its siblings as to the first: one URL has one end. None: what was
+    to be used again is gone."""
+    first, *siblings = images
+    if outcome is None:
+        _give_back_at_once(first, clock_of(first))
+    else:
+        _apply(first, outcome)
+    for image in siblings:
+        for name in _SHARED:
+            setattr(image, name, getattr(first, name))
 
 
 def _held_images(by_id: Mapping[UUID, Outcome]) -> list[ProductImage]:
@@ -121,7 +154,8 @@ def _still_held(by_id: Mapping[UUID, Outcome]) -> list[Outcome]:
     if not by_id:
         return []
     leases = dict(ProductImage.objects.filter(id__in=list(by_id)).values_list("id", "lease_id"))
-    return [outcome for id_, outcome in by_id.items() if leases.get(id_) == outcome.job.lease_id]
+    held = {x.job.image_id: x for id_, x in by_id.items() if leases.get(id_) == x.job.lease_id}
+    return list(held.values())
 
 
 def write(images: Sequence[ProductImage]) -> None:
@@ -189,6 +223,8 @@ def _complete(image: ProductImage, done: Done, now: datetime) -> None:
         setattr(image, name, getattr(done, name))
 
 
+# A picture is named apart (images.pictures), image by image.
+_SHARED = tuple(name for name in WRITTEN if name != "picture")
 _FACTS = tuple(name for name in WRITTEN if name in Done.__dataclass_fields__)
 
 
@@ -207,6 +243,14 @@ def _give_back(image: ProductImage, deferred: Deferred, now: datetime) -> None:
     image.attempts -= 1
     image.refusals += deferred.picked_out
     image.error_code, image.error_message = deferred.fault.code, deferred.fault.sentence
+    _release(image)
+
+
+def _give_back_at_once(image: ProductImage, now: datetime) -> None:
+    """PENDING again as if it had not been claimed. The next claim does not find what is gone."""
+    image.status = ImageStatus.PENDING
+    image.next_attempt_at = now
+    image.attempts -= 1
     _release(image)
 
 
@@ -230,6 +274,7 @@ def _totals(images: Sequence[ProductImage]) -> dict[UUID, _Totals]:
             of_request.completed += 1
             of_request.bytes_in += image.input_size or 0
             of_request.bytes_out += image.output_size or 0
+            of_request.changes[image.change] += 1
         elif image.status == ImageStatus.FAILED:
             of_request.failed += 1
             of_request.reasons[image.error_code, image.host] += 1
@@ -255,6 +300,9 @@ def _count(request_id: UUID, totals: _Totals) -> None:
         failed_images=F("failed_images") + totals.failed,
         bytes_in=F("bytes_in") + totals.bytes_in,
         bytes_out=F("bytes_out") + totals.bytes_out,
+        new_images=F("new_images") + totals.changes[Change.NEW],
+        changed_images=F("changed_images") + totals.changes[Change.CHANGED],
+        unchanged_images=F("unchanged_images") + totals.changes[Change.UNCHANGED],
     )
     for (code, host), images in sorted(totals.reasons.items()):
         FailureTally.objects.add(request_id, code, host, images)

@@ -9,13 +9,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from imageproc import metrics
 from imageproc.faults import STORAGE_FAILED, Fault
 from imageproc.images import store
 from imageproc.images.crew import InHand
+from imageproc.models import StoredObject
 
 log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 # The storage took nothing from this process the last time it was asked: do not claim more.
 unavailable = threading.Event()
 FIRST_PAUSE_SECONDS = 0.5
@@ -30,16 +34,33 @@ def put(in_hand: InHand, key: str, data: bytes, content_type: str) -> store.Stor
 
     A fault means that the storage can be reached and refuses this object.
     """
+    return _patiently(in_hand, lambda: store.put(key, data, content_type))
+
+
+def holds(in_hand: InHand, objects: Iterable[StoredObject]) -> bool | Fault:
+    """Whether the storage has all of these objects; otherwise like ``put``."""
+    sizes = [(one.key, one.size) for one in objects]
+
+    def look() -> bool | Fault:
+        try:
+            return all(store.size(key) == size for key, size in sizes)
+        except store.StoreError as error:
+            return error.fault
+
+    return _patiently(in_hand, look)
+
+
+def _patiently(in_hand: InHand, ask: Callable[[], Answer | Fault]) -> Answer | Fault:
     refused_after = time.monotonic() + REFUSED_SECONDS
     pause = FIRST_PAUSE_SECONDS
     while True:
-        stored = store.put(key, data, content_type)
-        if isinstance(stored, store.Stored) or stored.code != STORAGE_FAILED.code:
+        answer = ask()
+        if not isinstance(answer, Fault) or answer.code != STORAGE_FAILED.code:
             unavailable.clear()
-            return stored
-        _note(stored)
+            return answer
+        _note(answer)
         if time.monotonic() > refused_after and store.probe() is None:
-            return stored
+            return answer
         _wait(in_hand, pause)
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 

@@ -81,6 +81,14 @@ class Supply:
         self.waiting = left
         return taken
 
+    def take_known(self) -> list[Job]:
+        """The jobs whose hosts need not be asked."""
+        known = [job for job in self.waiting if job.is_fresh and not job.probe]
+        if known:
+            ids = {job.image_id for job in known}
+            self.waiting = deque(job for job in self.waiting if job.image_id not in ids)
+        return known
+
     def seconds_to_slot(self) -> float:
         """Until the next slot of a waiting job; infinite where none has one ahead."""
         now = time.monotonic()
@@ -106,7 +114,8 @@ class Supply:
             and (not job.starts_at or row.is_closed(row.now))
         ]
         if back:
-            ids, leases = {job.image_id for job in back}, {job.lease_id for job in back}
+            ids = {id_ for job in back for id_ in job.image_ids}
+            leases = {job.lease_id for job in back}
             self.waiting = deque(job for job in self.waiting if job.image_id not in ids)
             ProductImage.objects.hand_back(ids, leases)
 

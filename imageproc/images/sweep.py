@@ -21,6 +21,7 @@ from imageproc.models import (
     Host,
     MinuteTally,
     PendingUpload,
+    Picture,
     ProcessingRequest,
     ProductImage,
     WebhookDelivery,
@@ -102,7 +103,7 @@ def put_back_control_tasks() -> int:
     if queue.waiting(queue.CONTROL) >= CONTROL_BACKLOG:
         return 0
     requests = ProcessingRequest.objects.free()
-    return (
+    return _enqueue_collect() + (
         _enqueue(queue.enqueue_ingest, requests.to_ingest())
         + _enqueue(queue.enqueue_complete, requests.settled())
         + _enqueue(queue.enqueue_close, requests.to_close())
@@ -112,12 +113,21 @@ def put_back_control_tasks() -> int:
     )
 
 
+def _enqueue_collect() -> int:
+    """A removal collects for itself; what a killed one left behind, or the storage refused, is
+    collected by whoever gets this task first."""
+    if not Picture.objects.to_collect().exists():
+        return 0
+    queue.enqueue_collect()
+    return 1
+
+
 def _return_batch() -> int:
     """One transaction. The blamed are claimed alone next, and FAILED after MAX_LOSSES deaths."""
     with transaction.atomic():
         expired = ProductImage.objects.expired().order_by("id").annotate(now=Now())
         images = list(expired.select_for_update(skip_locked=True)[:BATCH])
-        blamed = [image for image in images if _is_to_blame(image)]
+        blamed = _with_siblings([image for image in images if _is_to_blame(image)], images)
         hopeless = [image for image in blamed if image.lost_count >= MAX_LOSSES - 1]
         failed = _fail(hopeless)
         suspects = _ids(blamed) - _ids(hopeless)
@@ -125,6 +135,13 @@ def _return_batch() -> int:
         moved += ProductImage.objects.return_lost(_ids(images) - _ids(blamed), blamed=False)
     metrics.LEASES_EXPIRED.inc(moved + failed)
     return moved + failed
+
+
+def _with_siblings(blamed: list[ProductImage], images: list[ProductImage]) -> list[ProductImage]:
+    """Images of the same request and URL are in the same case."""
+    ids = _ids(blamed)
+    urls = {(image.request_id, image.same_url) for image in blamed if image.same_url}
+    return [i for i in images if i.id in ids or (i.request_id, i.same_url) in urls]
 
 
 def _is_to_blame(image: ProductImage) -> bool:

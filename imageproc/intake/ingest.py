@@ -15,6 +15,7 @@ from django.db import transaction
 
 from imageproc import sheet
 from imageproc.faults import INGEST_DIED, INPUT_UNREADABLE, Fault
+from imageproc.images.sources import source_id
 from imageproc.models import Host, ProcessingRequest, Product, ProductImage, RowError
 from imageproc.models.bulk import analyze, insert_rows
 from imageproc.models.ids import uuid7_text
@@ -84,7 +85,7 @@ def _write_rows(
     first = cursor = request.ingested_products
     show_at = first + SHOW_AFTER
     for chunk in _chunks(rows):
-        if stop() or not _write_chunk(hold, cursor, chunk, request.host_pace):
+        if stop() or not _write_chunk(hold, request, cursor, chunk):
             break
         cursor += len(chunk)
         queue.ensure_pumps()
@@ -118,13 +119,17 @@ def _chunks(rows: Iterable[sheet.Row]) -> Iterator[list[sheet.Row]]:
 
 
 def _write_chunk(
-    hold: Hold, cursor: int, chunk: Sequence[sheet.Row], host_pace: float | None
+    hold: Hold, request: ProcessingRequest, cursor: int, chunk: Sequence[sheet.Row]
 ) -> bool:
     """One transaction: the cursor and the rows behind it. False where the request is no longer
     this task's to write."""
     products, images = _rows_of(hold.request_id, cursor, chunk)
-    if host_pace:  # before a worker can claim any of these
-        Host.objects.keep_to({image[-1] for image in images}, host_pace)
+    if request.host_pace:  # before a worker can claim any of these
+        Host.objects.keep_to({image[-1] for image in images}, request.host_pace)
+    fields: tuple[str, ...] = IMAGE_FIELDS
+    if request.repeated_urls:
+        fields, url = (*IMAGE_FIELDS, "same_url"), IMAGE_FIELDS.index("input_url")
+        images = [(*row, str(source_id(request.owner_id, row[url]))) for row in images]
     with transaction.atomic():
         if not ProcessingRequest.objects.advance_ingest(
             hold.request_id,
@@ -135,7 +140,7 @@ def _write_chunk(
         ):
             return False
         insert_rows(Product, PRODUCT_FIELDS, products)
-        insert_rows(ProductImage, IMAGE_FIELDS, images)
+        insert_rows(ProductImage, fields, images)
     return True
 
 

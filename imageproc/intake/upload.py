@@ -86,6 +86,10 @@ class Options:
     columns: sheet.Choice | None = None
     # What paths in image cells are below.
     image_base: str = ""
+    # Seconds: a URL that was asked for so lately is not asked for again. ``refresh``: each is
+    # fetched and compressed anew.
+    max_age: int | None = None
+    refresh: bool = False
 
     def recipe(self) -> Recipe:
         own = {
@@ -328,6 +332,9 @@ def _create(
             total_images=checked.summary.images,
             imageless_rows=checked.summary.imageless_rows,
             bad_rows=checked.summary.bad_rows,
+            repeated_urls=checked.summary.duplicate_urls,
+            max_age=settings.SOURCE_MAX_AGE if options.max_age is None else options.max_age,
+            refresh=options.refresh,
             notes=notes_on(checked),
             replace_urls=options.replace_urls,
             status_column=options.status_column,

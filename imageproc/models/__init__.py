@@ -7,6 +7,7 @@ from imageproc.models.host import Host, HostReason
 from imageproc.models.image import ImageStatus, ProductImage
 from imageproc.models.mapping import ColumnMapping
 from imageproc.models.minute import FinishedImage, MinuteTally
+from imageproc.models.picture import Change, Picture, StoredObject
 from imageproc.models.product import Product
 from imageproc.models.request import Priority, ProcessingRequest, RequestStatus
 from imageproc.models.rowerror import RowError
@@ -22,6 +23,7 @@ from imageproc.models.webhook import (
 
 __all__ = [
     "ApiKey",
+    "Change",
     "ClusterHeartbeat",
     "ColumnMapping",
     "DeliveryStatus",
@@ -33,12 +35,14 @@ __all__ = [
     "ImageStatus",
     "MinuteTally",
     "PendingUpload",
+    "Picture",
     "Priority",
     "ProcessingRequest",
     "Product",
     "ProductImage",
     "RequestStatus",
     "RowError",
+    "StoredObject",
     "Switch",
     "WebhookAttempt",
     "WebhookDelivery",

@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from imageproc.models.ids import uuid7
+from imageproc.models.picture import Change, Picture
 from imageproc.models.product import Product
 from imageproc.models.request import ProcessingRequest, RequestStatus
 
@@ -196,6 +197,21 @@ class ProductImage(models.Model):
     # [{"at": ISO 8601, "code": …, "detail": …, "ms": …}] of the attempts that failed.
     attempt_log = models.JSONField(db_default=models.Value([], models.JSONField()), blank=True)
 
+    # What the facts below are of; None on images from older versions. The reference that keeps a
+    # picture alive: see PictureQuerySet. No constraint of its own: it would cost every ingest.
+    picture = models.ForeignKey(
+        Picture,
+        models.PROTECT,
+        related_name="images",
+        null=True,
+        blank=True,
+        db_index=False,
+        db_constraint=False,
+    )
+    change = models.CharField(max_length=9, choices=Change, blank=True, db_default="")
+    # Equal for images of one request that have the same URL (images.sources.source_id); written
+    # only where some URL of the request stands twice.
+    same_url = models.UUIDField(null=True, blank=True)
     # Storage keys.
     original_key = models.CharField(max_length=512, blank=True, db_default="")
     output_key = models.CharField(max_length=512, blank=True, db_default="")
@@ -204,7 +220,7 @@ class ProductImage(models.Model):
     output_size = models.PositiveIntegerField(null=True, blank=True)
     width = models.PositiveIntegerField(null=True, blank=True)
     height = models.PositiveIntegerField(null=True, blank=True)
-    # Of a stored original; "" if it was not stored.
+    # Of the source's bytes; "" on images from older versions whose original was not stored.
     source_sha256 = models.CharField(max_length=64, blank=True, db_default="")
     output_sha256 = models.CharField(max_length=64, blank=True, db_default="")
     content_type = models.CharField(max_length=40, blank=True, db_default="")
@@ -279,6 +295,18 @@ class ProductImage(models.Model):
                 name="image_by_lease",
                 fields=("lease_id",),
                 condition=Q(status=ImageStatus.PROCESSING),
+            ),
+            # The images of a picture.
+            models.Index(
+                name="image_by_picture",
+                fields=("picture",),
+                condition=Q(picture__isnull=False),
+            ),
+            # Those that a claim takes along.
+            models.Index(
+                name="image_same_url",
+                fields=("request", "same_url"),
+                condition=Q(status=ImageStatus.PENDING, same_url__isnull=False),
             ),
             # The cancelled images of a request, for operators only.
             models.Index(

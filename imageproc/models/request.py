@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -238,9 +238,11 @@ class RequestQuerySet(LeaseQuerySet["ProcessingRequest"]):
         completed: int = 0,
         bytes_in: int = 0,
         bytes_out: int = 0,
+        changes: Mapping[str, int] | None = None,
     ) -> bool:
         """PROCESSING, COMPLETED or FAILED → PROCESSING; subtracts the retried images from the
-        counters."""
+        counters. ``changes``: of the completed ones, by models.Change."""
+        counted = changes or {}
         return (
             self.reopenable()
             .filter(id=request_id, failed_images__gte=failed, completed_images__gte=completed)
@@ -263,6 +265,9 @@ class RequestQuerySet(LeaseQuerySet["ProcessingRequest"]):
                     default=F("completed_before_retry"),
                     output_field=models.IntegerField(),
                 ),
+                new_images=F("new_images") - counted.get("new", 0),
+                changed_images=F("changed_images") - counted.get("changed", 0),
+                unchanged_images=F("unchanged_images") - counted.get("unchanged", 0),
                 error_message="",
                 completed_at=None,
             )
@@ -310,6 +315,10 @@ class ProcessingRequest(models.Model):
     # with or without the columns Status and Error.
     replace_urls = models.BooleanField(default=False, db_default=False)
     status_column = models.BooleanField(default=False, db_default=False)
+    # Seconds: a source that was asked for so lately is not asked for again.
+    max_age = models.PositiveIntegerField(default=0, db_default=0)
+    # Nothing that was made before is used.
+    refresh = models.BooleanField(default=False, db_default=False)
     # Sentences that tell the owner how the file was read.
     notes = models.JSONField(default=list, db_default=[])
 
@@ -326,6 +335,13 @@ class ProcessingRequest(models.Model):
     cancelled_images = models.PositiveIntegerField(default=0)
     bytes_in = models.PositiveBigIntegerField(default=0)
     bytes_out = models.PositiveBigIntegerField(default=0)
+
+    # URLs that came before in the file; at least so many.
+    repeated_urls = models.PositiveIntegerField(default=0, db_default=0)
+    # Of the completed images (models.Change).
+    new_images = models.PositiveIntegerField(default=0, db_default=0)
+    changed_images = models.PositiveIntegerField(default=0, db_default=0)
+    unchanged_images = models.PositiveIntegerField(default=0, db_default=0)
 
     # The address at which the service was reached; output URLs start with it.
     base_url = models.CharField(max_length=255)

@@ -211,7 +211,7 @@ def _put_back_all(request_id: UUID, failed: ImageQuerySet) -> int:
 
 def _put_back_batch(request_id: UUID, failed: ImageQuerySet) -> list[ProductImage]:
     with transaction.atomic():
-        fields = ("id", "status", "error_code", "host", "input_size", "output_size")
+        fields = ("id", "status", "error_code", "host", "input_size", "output_size", "change")
         images = list(failed.select_for_update().order_by("id").only(*fields)[:BATCH])
         return images if images and _put_back(request_id, images) else []
 
@@ -226,6 +226,7 @@ def _put_back(request_id: UUID, images: Sequence[ProductImage]) -> bool:
         completed=len(completed),
         bytes_in=sum(image.input_size or 0 for image in completed),
         bytes_out=sum(image.output_size or 0 for image in completed),
+        changes=Counter(image.change for image in completed),
     )
     if reopened:
         ProductImage.objects.put_back([image.id for image in images])

@@ -109,6 +109,10 @@ def enqueue_discard(upload_id: UUID) -> None:
     _enqueue_control("imageproc.tasks.discard_upload", upload_id)
 
 
+def enqueue_collect() -> None:
+    async_task("imageproc.tasks.collect", cluster=CONTROL)
+
+
 def enqueue_delivery(delivery_id: UUID) -> None:
     _enqueue_control("imageproc.tasks.deliver", delivery_id)
 

@@ -22,7 +22,7 @@ from imageproc.faults import (
 from imageproc.images.claim import claim, claim_suspect, has_due, has_suspects
 from imageproc.images.outcome import Failed
 from imageproc.images.record import record
-from imageproc.models import FailureTally, MinuteTally, ProcessingRequest, ProductImage
+from imageproc.models import FailureTally, MinuteTally, Picture, ProcessingRequest, ProductImage
 from tests.support import build
 from tests.support.changes import after, at, changes
 
@@ -155,6 +155,8 @@ def test_every_fact_of_a_result_is_on_its_row() -> None:
             "lease_id": None,
             "lease_until": None,
             "finished_at": 0,
+            "picture_id": Picture.objects.get().id,
+            "change": "new",
             **values,
         }
     }

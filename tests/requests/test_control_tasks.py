@@ -77,7 +77,7 @@ def erase(request: ProcessingRequest) -> Any:
 TASKS = [
     (settled, complete, "imageproc.requests.report.output_csv", "settled", COMPLETION_DIED),
     (cancelled, close, "imageproc.requests.completion._cancel_batch", "to_close", CLOSING_DIED),
-    (removed, erase, "imageproc.images.store.delete_many", "to_erase", REMOVAL_DIED),
+    (removed, erase, "imageproc.images.store.list_keys", "to_erase", REMOVAL_DIED),
 ]
 EACH = pytest.mark.parametrize(("make", "task", "step", "due", "fault"), TASKS)
 

@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from imageproc import intake
 from imageproc.images.claim import Job
 from imageproc.images.outcome import Done
+from imageproc.images.sources import Source, source_id
 from imageproc.models import (
     ImageStatus,
     ProcessingRequest,
@@ -91,9 +92,10 @@ def job_of(row: ProductImage, lease_id: UUID | None = None) -> Job:
         url=row.input_url,
         host=row.host,
         attempt=row.attempts,
-        stem=f"{row.request_id}/stem",
+        stem=f"{row.request_id}/{row.id.hex}",
         recipe={},
         store_original=False,
+        source=Source(source_id(row.request.owner_id, row.input_url), "recipe"),
     )
 
 

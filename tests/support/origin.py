@@ -36,6 +36,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gzip
+import hashlib
 import json
 import mimetypes
 import socket
@@ -67,6 +68,13 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_ms: float = 0
     declared: int | None = None  # a Content-Length that is not the body's
+
+    def unless_unchanged(self, asked: Asked) -> Reply:
+        """304 where the request names this reply's ETag."""
+        etag = self.headers.get("ETag")
+        if etag and asked.headers.get("if-none-match") == etag:
+            return Reply(b"", "", 304, {"ETag": etag})
+        return self
 
     def encode(self) -> bytes:
         """The whole message, as sent."""
@@ -215,7 +223,7 @@ class Origin:
         elif reply := self._reply(asked.path):
             if delay := reply.delay_ms + self.latency_ms:
                 await asyncio.sleep(delay / 1000)
-            writer.write(reply.encode())
+            writer.write(reply.unless_unchanged(asked).encode())
         elif behaviour := BEHAVIOURS.get(asked.path.split("/")[1]):
             await behaviour(self, asked, writer)
         else:
@@ -229,7 +237,9 @@ class Origin:
         if not (file.is_relative_to(self.folder.resolve()) and file.is_file()):
             return None
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        self.replies[path] = Reply(file.read_bytes(), kind)
+        data = file.read_bytes()
+        tag = {"ETag": f'"{hashlib.sha256(data).hexdigest()[:16]}"'}
+        self.replies[path] = Reply(data, kind, headers=tag)
         return self.replies[path]
 
 

@@ -94,15 +94,20 @@ NO_FIELDS: Mapping[str, str] = {}
 
 
 def get(
-    url: str, limits: Limits, policy: Policy, access: Mapping[str, str] = NO_FIELDS
+    url: str,
+    limits: Limits,
+    policy: Policy,
+    access: Mapping[str, str] = NO_FIELDS,
+    conditions: Mapping[str, str] = NO_FIELDS,
 ) -> Answer | Fault:
     """GET, following redirects. The body is whole, or a Fault is returned.
 
-    ``access``: secret header fields, which only the origin of ``url`` may see.
+    ``access``: secret header fields, which only the origin of ``url`` may see. ``conditions``:
+    fields of a conditional request, sent with each redirect, too: they belong to its last answer.
     """
     clock = _Clock(limits.seconds)
     try:
-        return _follow(url, limits, policy, clock, access)
+        return _follow(url, limits, policy, clock, Redirects(access), conditions)
     except ERRORS as error:
         return clock.fault_of(error)
 
@@ -161,12 +166,16 @@ _HEADERS = {
 
 
 def _follow(
-    url: str, limits: Limits, policy: Policy, clock: _Clock, access: Mapping[str, str]
+    url: str,
+    limits: Limits,
+    policy: Policy,
+    clock: _Clock,
+    redirects: Redirects,
+    conditions: Mapping[str, str],
 ) -> Answer:
-    redirects = Redirects(access)
     for _ in range(limits.redirects + 1):
         target = parse(url, policy)
-        headers = _HEADERS | redirects.headers(target)
+        headers = {**_HEADERS, **conditions, **redirects.headers(target)}
         connection, response = _ask(target, headers, policy, clock)
         next_url = redirects.follow(response, target)
         if next_url is None:
@@ -192,7 +201,8 @@ def _ask(
 def _receive(
     connection: Connection, response: HTTPResponse, target: Url, limits: Limits, clock: _Clock
 ) -> Answer:
-    """The answer with its body. Only a connection that brought a whole one may be used again."""
+    """The answer with its body. Only a connection that brought a whole one may be used again, or a
+    304, which has none."""
     body = b""
     try:
         if 200 <= response.status < 300 and response.status != 202:
@@ -200,7 +210,7 @@ def _receive(
     finally:
         response.close()
         surplus = connection.surplus
-        connection.release(reusable=bool(body))
+        connection.release(reusable=bool(body) or response.status == 304)
     delimited = response.chunked or response.headers.get("content-length") is not None
     return _answer(response, body, target, clock, confirmed=delimited and not surplus)
 

@@ -24,7 +24,39 @@ from imageproc.images import fetch as outbound
 from imageproc.images.fetch import Answer, Limits, Policy
 from imageproc.images.fetch.client import NO_FIELDS
 
-__all__ = ["Body", "Limits", "Policy", "fetch"]
+__all__ = [
+    "Body",
+    "Limits",
+    "NotModified",
+    "Policy",
+    "Validators",
+    "fetch",
+    "fetch_unless_unchanged",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """By which a host can say later that a source is unchanged (RFC 9110, 8.8); "" without one."""
+
+    etag: str = ""
+    last_modified: str = ""
+
+    @classmethod
+    def of(cls, answer: Answer) -> Validators:
+        """Those of an answer that can be sent back as they are."""
+        found = [answer.headers.get(name, "").strip() for name in ("etag", "last-modified")]
+        return cls(*(text if _VALIDATOR.fullmatch(text) else "" for text in found))
+
+
+_VALIDATOR = re.compile(r"[ -~]{1,250}")
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """The host says that the source is what it was (304)."""
+
+    validators: Validators
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +71,7 @@ class Body:
     host: str
     milliseconds: int
     length_confirmed: bool = True
+    validators: Validators = Validators()
 
     def review(self, verdict: Fault) -> Fault:
         """The codec's verdict on this body: "cut off" may heal where the length is unconfirmed."""
@@ -49,25 +82,39 @@ class Body:
 
 _CUT = frozenset({IMAGE_TRUNCATED.code, IMAGE_CORRUPT.code})
 _EMPTY = EMPTY_BODY.because("HTTP 200")
+_NEEDLESS_304 = HTTP_REFUSED.because("HTTP 304")
 
 
 def fetch(
     url: str, limits: Limits, policy: Policy, access: Mapping[str, str] = NO_FIELDS
 ) -> Body | Fault:
-    """The body of a 2xx answer, whole and decoded, within ``limits``. An empty one is asked for
-    once more: an origin that was just writing the file sends that. ``access``: as for ``get``."""
+    """The body of a 2xx answer, whole and decoded, within ``limits``. What cannot be right is asked
+    for once more: an empty body, as an origin sends it that was just writing the file, and a 304,
+    which nobody asked for. ``access``: as for ``get``."""
     started = time.monotonic()
-    body = _fetch_once(url, limits, policy, access)
-    if body != _EMPTY:
+    body = _body_of(outbound.get(url, limits, policy, access))
+    if body not in (_EMPTY, _NEEDLESS_304):
         return body
     left = limits.seconds - (time.monotonic() - started)
-    return _fetch_once(url, replace(limits, seconds=left), policy, access)
+    return _body_of(outbound.get(url, replace(limits, seconds=left), policy, access, _UNCACHED))
 
 
-def _fetch_once(
-    url: str, limits: Limits, policy: Policy, access: Mapping[str, str]
-) -> Body | Fault:
-    answer = outbound.get(url, limits, policy, access)
+def fetch_unless_unchanged(
+    url: str,
+    limits: Limits,
+    policy: Policy,
+    access: Mapping[str, str],
+    conditions: Mapping[str, str],
+) -> Body | NotModified | Fault:
+    """The same with a conditional request. ``conditions``: If-None-Match, If-Modified-Since."""
+    answer = outbound.get(url, limits, policy, access, conditions)
+    if isinstance(answer, outbound.Answer) and answer.status == 304:
+        return NotModified(Validators.of(answer))
+    body = _body_of(answer)
+    return fetch(url, limits, policy, access) if body == _EMPTY else body
+
+
+def _body_of(answer: Answer | Fault) -> Body | Fault:
     if isinstance(answer, Fault):
         return answer
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -75,8 +122,18 @@ def _fetch_once(
     fault = _not_a_file(answer, kind) if picture else _refusal(answer)
     confirmed = answer.length_confirmed and answer.status != 206
     return fault or Body(
-        answer.body, kind, answer.status, answer.host, answer.milliseconds, confirmed
+        answer.body,
+        kind,
+        answer.status,
+        answer.host,
+        answer.milliseconds,
+        confirmed,
+        # What may have been cut off must not be taken for the whole later.
+        Validators.of(answer) if confirmed else Validators(),
     )
+
+
+_UNCACHED = {"Cache-Control": "no-cache"}
 
 
 # --- The answer's status ----------------------------------------------------------------------
