@@ -27,7 +27,7 @@ from config.cores import cores
 
 SHARP = ROOT / "bench" / "peers" / "sharp.mjs"
 IMG2DATASET = ROOT / "bench" / "peers" / ".venv" / "bin" / "python"
-SETTLE_SECONDS = 90  # the last lap is over, and the autovacuum after it, which looks once a minute
+SETTLE_SECONDS = 90  # until the autovacuum after the last lap is over; it starts once a minute
 WORKERS = cores()  # as many as the service starts by itself
 
 
@@ -91,8 +91,7 @@ def _contestants(real: Ground, images: int) -> Iterator[tuple[str, Callable[[], 
     if IMG2DATASET.exists():
         peer = [str(IMG2DATASET), str(ROOT / "bench" / "peers" / "img2dataset_lap.py")]
         yield "img2dataset", lambda: _fetching(peer, real.near, photos, images)
-    # Who is held against another comes right before it: the host is faster at one time than at
-    # another.
+    # A contestant runs right before the one that it is compared with: the speed of a host varies.
     yield EVERY_CORE, lambda: race(codec, copies=WORKERS)
     yield "ceiling", lambda: _ceiling(real.near, photos, images)
     yield "service", lambda: service.lap(real, real.near, photos, images)

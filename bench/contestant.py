@@ -1,7 +1,7 @@
-"""A contestant: a program that gets ready, waits for the word, works, and tells what it did.
+"""A contestant: a program that gets ready, waits for a start signal, works and prints what it did.
 
-So that nobody is measured while starting: ``ready`` on standard output, a line on standard input,
-then one line of JSON (``Lap`` as a dict).
+Its start is not measured: it prints ``ready``, waits for a line on standard input, and ends with
+one line of JSON (``Lap`` as a dict).
 """
 
 from __future__ import annotations

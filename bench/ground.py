@@ -26,7 +26,7 @@ AnyServer = TypeVar("AnyServer", bound=Server)
 
 
 class OriginProcess(Server):
-    """``tests.support.origin`` in a process of its own: the contestants do not pay for it."""
+    """``tests.support.origin`` in a process of its own: its CPU is not counted as theirs."""
 
     name = "origin"
 
@@ -66,7 +66,7 @@ class Ground:
     password: str  # of OPERATOR, a superuser, who also owns the key that the calls send
 
     def usage(self) -> Usage:
-        """Of the service and the servers under it; the origins belong to nobody."""
+        """Of the service and the servers that it uses, without the origins."""
         return Usage(
             {
                 "service": self.service.pid,

@@ -2,9 +2,9 @@
 
     python -m bench.million [--rows N]
 
-Images are processed while the rows are written, and some thousands after, to see what an image
-costs among a million. The others are then marked as done: a million exchanges with the origin would
-only measure the origin.
+Images are processed while the rows are written, and some thousands after that, to see what an image
+costs among a million. The others are then marked as done, because a million exchanges with the
+origin would only measure the origin.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bench.ground import Ground, ground
 from bench.output import output_speed
 from bench.pages import EVERY, Pages
 from bench.service import WORKER
-from bench.shares import dealt
+from bench.shares import in_force
 
 MILLION = 1_000_000
 REFERENCE_ROWS = 10_000
@@ -48,7 +48,7 @@ def main() -> None:
     found = conditions() | {"rows": options.rows}
     with (
         ground(WORKERS) as real,
-        dealt(real) as found["shares"],
+        in_force(real) as found["shares"],
         tempfile.TemporaryDirectory() as folder,
     ):
         warm_up(real)
@@ -156,7 +156,7 @@ def _pages(pages: Pages, request_id: str) -> dict[str, float]:
 def _cost(real: Ground, request_id: str) -> float:
     """CPU ms an image of workers and database, over SUBSET images of a request in progress.
 
-    What the ingest left to be done, to the vacuum and the checkpoint, is done before.
+    The vacuum and the checkpoint that the ingest made necessary run before it is measured.
     """
 
     def done() -> int:

@@ -1,4 +1,4 @@
-"""How long what people look at takes, while a million rows are there."""
+"""Times the pages that people look at, with a million rows in the tables."""
 
 from __future__ import annotations
 

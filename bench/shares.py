@@ -1,4 +1,4 @@
-"""Each part's share of the processor, as docker-compose.yml deals them.
+"""Each part's share of the processor, as docker-compose.yml sets it.
 
 A container engine puts each container in a control group of its own. Between two groups only their
 shares count; *nice* is a rank among the processes of one. Without groups Linux gives each session a
@@ -20,7 +20,7 @@ import yaml
 from bench.ground import ROOT, Ground
 
 MOUNT = Path("/sys/fs/cgroup")
-EQUAL = 1024  # the share of a container that is given none
+EQUAL = 1024  # the share of a container for which none is set
 # A part in docker-compose.yml → a word of its command, among the children of `manage.py up`.
 PROGRAMS = {"web": "gunicorn", "worker": "images", "control": "control"}
 
@@ -65,8 +65,8 @@ class Groups:
 
 
 @contextmanager
-def dealt(ground: Ground) -> Iterator[bool]:
-    """The shares are in force; False where this machine lets no groups be made."""
+def in_force(ground: Ground) -> Iterator[bool]:
+    """Apply the shares. Yields False if this machine allows no control groups."""
     groups, made, share_of = Groups.of(), False, shares()
     with ExitStack() as stack:
         if groups:

@@ -1,7 +1,6 @@
 """CPU and memory of process trees while something runs.
 
-CPU time does not depend on what else the machine does, as long as it is not crowded out of its
-caches: on a shared machine it is the steadier of the two measures.
+On a shared machine CPU time is steadier than wall time: it hardly depends on what else runs.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ EVERY_SECONDS = 0.2
 
 
 class Seen(NamedTuple):
-    """The last look at one process. CPU in seconds of user and system time, memory in bytes."""
+    """What was last seen of one process. CPU in seconds of user and system time, memory in
+    bytes."""
 
     group: str
     name: str

@@ -76,17 +76,14 @@ class DeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
 
     def lease(self, delivery_id: UUID, lease_id: UUID, seconds: int) -> bool:
         """Lease a due delivery, counting the attempt before it is made."""
-        return (
-            self.due()
-            .filter(id=delivery_id)
-            .update(
-                status=DeliveryStatus.SENDING,
-                lease_id=lease_id,
-                lease_until=Now() + timedelta(seconds=seconds),
-                attempts=F("attempts") + 1,
-            )
-            == 1
+        due = self.due().filter(id=delivery_id)
+        leased = due.update(
+            status=DeliveryStatus.SENDING,
+            lease_id=lease_id,
+            lease_until=Now() + timedelta(seconds=seconds),
+            attempts=F("attempts") + 1,
         )
+        return leased == 1
 
     def delivered(self, delivery_id: UUID, lease_id: UUID) -> bool:
         return self._end(delivery_id, lease_id, DeliveryStatus.DELIVERED)
@@ -95,38 +92,28 @@ class DeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
         return self._end(delivery_id, lease_id, DeliveryStatus.FAILED)
 
     def postpone(self, delivery_id: UUID, lease_id: UUID, seconds: float) -> bool:
-        return (
-            self._held(delivery_id, lease_id).update(
-                status=DeliveryStatus.PENDING,
-                lease_id=None,
-                lease_until=None,
-                next_attempt_at=Now() + timedelta(seconds=seconds),
-            )
-            == 1
+        postponed = self._held(delivery_id, lease_id).update(
+            status=DeliveryStatus.PENDING,
+            lease_id=None,
+            lease_until=None,
+            next_attempt_at=Now() + timedelta(seconds=seconds),
         )
+        return postponed == 1
 
     def redeliver(self, delivery_id: UUID) -> bool:
         """Make the delivery due at once, with the schedule from its start. False while it is being
         sent."""
-        return (
-            self.filter(id=delivery_id)
-            .exclude(status=DeliveryStatus.SENDING)
-            .update(
-                status=DeliveryStatus.PENDING, attempts=0, next_attempt_at=Now(), finished_at=None
-            )
-            == 1
-        )
+        idle = self.filter(id=delivery_id).exclude(status=DeliveryStatus.SENDING)
+        due = {"status": DeliveryStatus.PENDING, "attempts": 0, "next_attempt_at": Now()}
+        return idle.update(**due, finished_at=None) == 1
 
     def _held(self, delivery_id: UUID, lease_id: UUID) -> DeliveryQuerySet:
         return self.filter(id=delivery_id, status=DeliveryStatus.SENDING, lease_id=lease_id)
 
     def _end(self, delivery_id: UUID, lease_id: UUID, status: DeliveryStatus) -> bool:
-        return (
-            self._held(delivery_id, lease_id).update(
-                status=status, lease_id=None, lease_until=None, finished_at=Now()
-            )
-            == 1
-        )
+        held = self._held(delivery_id, lease_id)
+        ended = held.update(status=status, lease_id=None, lease_until=None, finished_at=Now())
+        return ended == 1
 
 
 class WebhookDelivery(models.Model):
