@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,22 +13,22 @@ from tests.images.compress.files import SMALL, fault, rendition, variant
 from tests.support import pictures
 
 TURBO = load._by_turbo
-DRAWN = {
-    "as it is": pictures.jpeg(1, SMALL),
-    "halved, odd sides": pictures.jpeg(2, (1601, 1203)),
-    "an eighth": pictures.jpeg(3, (6500, 900)),
-    "turned": pictures.turned(6, 5, (1000, 700)),
-    "wide colours": pictures.profiled(pictures.DISPLAY_P3, 3, (1000, 700)),
-    "progressive": variant("progressive.jpg", (1700, 1300)),
-    "grey": variant("grey.jpg", (1700, 1300)),
-    "full colour": pictures.encoded(
+DRAWN: dict[str, Callable[[], bytes]] = {
+    "as it is": lambda: pictures.jpeg(1, SMALL),
+    "halved, odd sides": lambda: pictures.jpeg(2, (1601, 1203)),
+    "an eighth": lambda: pictures.jpeg(3, (6500, 300)),
+    "turned": lambda: pictures.turned(6, 5, (1000, 700)),
+    "wide colours": lambda: pictures.profiled(pictures.DISPLAY_P3, 3, (1000, 700)),
+    "progressive": lambda: variant("progressive.jpg", (1700, 1300)),
+    "grey": lambda: variant("grey.jpg", (1700, 1300)),
+    "full colour": lambda: pictures.encoded(
         pictures.draw(4, (1700, 1300)), "JPEG", quality=95, subsampling=0
     ),
-    "colours halved one way": pictures.encoded(
+    "colours halved one way": lambda: pictures.encoded(
         pictures.draw(4, (1901, 1267)), "JPEG", quality=90, subsampling="4:2:2"
     ),
-    "optimised": pictures.encoded(pictures.draw(6, (1333, 2001)), "JPEG", optimize=True),
-    "too large for one decoder": pictures.jpeg(7, (2600, 1800)),
+    "optimised": lambda: pictures.encoded(pictures.draw(6, (1333, 2001)), "JPEG", optimize=True),
+    "too large for one decoder": lambda: pictures.jpeg(7, (2600, 1800)),
 }
 
 
@@ -46,10 +47,11 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("data", DRAWN.values(), ids=DRAWN)
+@pytest.mark.parametrize("name", DRAWN)
 def test_both_decoders_make_the_same_file(
-    data: bytes, preset: str, answers: list[bool], monkeypatch: pytest.MonkeyPatch
+    name: str, preset: str, answers: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    data = DRAWN[name]()
     by_either = rendition(data, PRESETS[preset]).data
     assert answers in ([True], [])  # []: too large to be decoded at once
     assert answers or preset == "half"
@@ -79,17 +81,17 @@ ADOBE = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\1"  # transform 1: YCbCr
 
 
 @pytest.mark.parametrize(
-    ("data", "asked"),
+    ("make", "asked"),
     [
-        (pictures.jpeg(1, SMALL), 0),
-        (pictures.turned(3, 1, SMALL), 1),
-        (pictures.profiled(pictures.DISPLAY_P3, 1, SMALL), 1),
-        (b"\xff\xd8" + ADOBE + pictures.jpeg(1, SMALL)[2:], 1),
+        (lambda: pictures.jpeg(1, SMALL), 0),
+        (lambda: pictures.turned(3, 1, SMALL), 1),
+        (lambda: pictures.profiled(pictures.DISPLAY_P3, 1, SMALL), 1),
+        (lambda: b"\xff\xd8" + ADOBE + pictures.jpeg(1, SMALL)[2:], 1),
     ],
     ids=["bare", "exif", "profile", "adobe"],
 )
 def test_libvips_is_asked_of_the_header_where_it_says_something(
-    monkeypatch: pytest.MonkeyPatch, data: bytes, asked: int
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[], bytes], asked: int
 ) -> None:
     seen: list[Source] = []
 
@@ -98,7 +100,7 @@ def test_libvips_is_asked_of_the_header_where_it_says_something(
         return load.load(source)
 
     monkeypatch.setattr(decode, "load", noted)
-    rendition(data)
+    rendition(make())
     assert len(seen) == asked
 
 
