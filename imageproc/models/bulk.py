@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db import connection, models
+from django.db import IntegrityError, connection, models
 
 
 def insert_rows(
@@ -13,27 +13,31 @@ def insert_rows(
     """Insert ``rows`` (values in the order of ``fields``, UUIDs as text) into the model's table.
 
     PostgreSQL takes them by COPY, SQLite by one prepared statement. Fields left out get their
-    ``db_default``. No signals, no ``save()``. Raises django.db.IntegrityError like any insert.
+    ``db_default``. No signals, no ``save()``. Raises django.db.IntegrityError like any insert, and
+    where the database took another number of rows without an error, as a trigger can make it do.
     """
     columns = _columns(model, fields)
+    sent = 0
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             with cursor.copy(f"COPY {_table(model)} ({columns}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
+                    sent += 1
         else:
             marks = ", ".join(["%s"] * len(fields))
             prepare = _preparers(model, fields)
+            values = [
+                [value if p is None else p(value) for p, value in zip(prepare, row, strict=True)]
+                for row in rows
+            ]
+            sent = len(values)
             cursor.executemany(
                 f"INSERT INTO {_table(model)} ({columns}) VALUES ({marks})",  # noqa: S608
-                [
-                    [
-                        value if p is None else p(value)
-                        for p, value in zip(prepare, row, strict=True)
-                    ]
-                    for row in rows
-                ],
+                values,
             )
+        if sent and cursor.rowcount != sent:
+            raise IntegrityError(f"{cursor.rowcount} of {sent} rows of {_table(model)} inserted")
 
 
 def analyze(model: type[models.Model], fields: Sequence[str]) -> None:

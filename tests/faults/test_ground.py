@@ -36,7 +36,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("how", ["full", "read-only"])
-@pytest.mark.parametrize("images", [200, pytest.param(400, marks=LONG)], ids=["short", "long"])
+@pytest.mark.parametrize("images", [120, pytest.param(400, marks=LONG)], ids=["short", "long"])
 def test_a_disk_that_takes_nothing(
     postgres: Postgres, ledger: Ledger, disk: Path, how: str, images: int
 ) -> None:
@@ -78,7 +78,7 @@ def test_the_clock_jumps(
     """
     clock, env = fake_clock(tmp_path)
     # Two images always get 429: their host is down for them once the others are done.
-    ground = Ground(postgres, None, kind=Web, MAX_ATTEMPTS="3", HOST_PATIENCE="30")
+    ground = Ground(postgres, None, kind=Web, MAX_ATTEMPTS="3", HOST_PATIENCE="12")
     try:
         ground.service.start()
         ground.workers(**env)

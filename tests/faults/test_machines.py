@@ -37,7 +37,7 @@ def machines(_postgres: Postgres, _rclone: Rclone, tmp_path: Path) -> Iterator[G
         ground.close()
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=LONG)], ids=["short", "long"])
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=LONG)], ids=["short", "long"])
 def test_a_killed_worker_s_images_run_elsewhere_and_none_is_blamed(
     machines: Ground, ledger: Ledger, kills: int
 ) -> None:

@@ -104,7 +104,7 @@ def test_a_bucket_or_mount_that_is_away_is_waited_for(
         waiting = accepted(service, sheet(shop, IMAGES))
         assert waiting is not None
         with away(proxy if kind == "s3" else files):
-            time.sleep(6)
+            time.sleep(3)
             assert service.status(waiting, limit="1")["status"] in ("PENDING", "PROCESSING")
             assert requests.get(f"{service.address}/readyz", timeout=30).status_code == 503
             refused = upload(service, sheet(shop, 1))

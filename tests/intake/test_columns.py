@@ -14,7 +14,13 @@ from django.test import Client
 from imageproc import intake
 from imageproc.intake import columns
 from imageproc.intake import ingest as ingestion
-from imageproc.models import ImageStatus, ProcessingRequest, ProductImage, RowError
+from imageproc.models import (
+    ColumnMapping,
+    ImageStatus,
+    ProcessingRequest,
+    ProductImage,
+    RowError,
+)
 from imageproc.requests import report
 from imageproc.sheet import Choice
 from tests.support import build
@@ -217,3 +223,14 @@ def test_the_command_line_says_how_a_file_is_read(
     assert "images: Image Src, Variant Image (by profile Shopify)" in told
     assert "4 rows, 4 images, 1 rows without an image, 2 bad rows" in told
     assert not ProcessingRequest.objects.exists()
+
+
+def test_of_many_saved_choices_the_newest_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "MAX_SAVED", 2)
+    owner = build.owner().pk
+    for name in ("Foto A", "Foto B", "Foto C"):
+        columns.save(owner, [name], Choice((name,)))
+    ColumnMapping.objects.filter(header=["Foto A"]).update(saved_at="2001-01-01T00:00:00Z")
+    ColumnMapping.objects.filter(header=["Foto B"]).update(saved_at="2001-01-02T00:00:00Z")
+    found = columns.saved_choices(owner).values()
+    assert sorted(choice.images for choice in found) == [("Foto B",), ("Foto C",)]

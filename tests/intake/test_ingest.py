@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 
+from imageproc import intake
 from imageproc.faults import INGEST_DIED, STORAGE_FAILED
 from imageproc.images import store
 from imageproc.intake import ingest as ingestion
@@ -103,7 +105,7 @@ def test_rows_are_written_in_file_order_in_chunks_of_images(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ingestion, "CHUNK", 3)
-    cells = [("1", 2), ("2", 2), ("3", 5), ("4", 1)]
+    cells = [("1", 2), ("2", 2), ("3", 5), ("4", 1)]  # (serial number, images)
     cursors: list[int] = []
     monkeypatch.setattr(
         "imageproc.workers.queue.ensure_pumps",
@@ -131,3 +133,30 @@ def test_rows_are_written_in_file_order_in_chunks_of_images(
         for number, (serial, count) in enumerate(cells, 1)
         for n in range(count)
     ]
+
+
+def test_a_row_without_an_image_counts_as_one_in_its_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a file of products without images would be one endless transaction."""
+    monkeypatch.setattr(ingestion, "CHUNK", 3)
+    cursors: list[int] = []
+    monkeypatch.setattr(
+        "imageproc.workers.queue.ensure_pumps",
+        lambda: cursors.append(ProcessingRequest.objects.get().ingested_products),
+    )
+    rows = b"".join(b"%d,Shoe,,x\n" % number for number in range(1, 8))
+    one = b"8,Shoe,http://shop.example/1.jpg,x\n"
+    request = build.accepted(b"SKU,Title,Image Src,Variant Image\n" + rows + one)
+    assert ingestion.ingest(request.id) == 8
+    assert cursors == [3, 6, 8]
+
+
+def test_a_long_file_name_is_cut_to_what_its_column_holds() -> None:
+    """Django cuts the names of forms; the command line passes on what the disk has."""
+    name = "é" * 400
+    upload = intake.Upload(
+        owner_id=build.owner().pk,
+        file=io.BytesIO(ROWS),
+        file_name=name,
+        base_url="http://testserver",
+    )
+    assert intake.accept(upload).file_name == name[:255]

@@ -210,3 +210,11 @@ def test_memory_of_hosts_and_duplicates_is_bounded() -> None:
     assert (reader.images, reader.images_elsewhere) == (8, 4)
     assert (reader.duplicate_urls, reader.duplicates_exact) == (1, False)
     assert asked == [f"http://{name}.example/1" for name in "abcdcd"]
+
+
+def test_refused_links_beyond_the_bound_are_no_images() -> None:
+    reader = UrlReader(lambda url: ("port_forbidden", "No.") if "bad" in url else None, max_hosts=1)
+    for name in ("good", "bad1", "bad2", "other", "bad1"):
+        reader.read(f"http://{name}.example/1")
+    assert (reader.images, reader.images_elsewhere) == (2, 1)
+    assert reader.hosts == {"good.example": 1}

@@ -220,5 +220,7 @@ VARIANTS: dict[str, Callable[[int, Size], bytes]] = {
     "next.avif": lambda seed, size: encoded(draw(seed, size), "AVIF", quality=70, speed=10),
     "scan.tiff": lambda seed, size: encoded(draw(seed, size), "TIFF", compression="tiff_lzw"),
     "old.bmp": lambda seed, size: encoded(draw(seed, size), "BMP"),
-    "iphone.heic": lambda seed, size: encoded(draw(seed, size), "HEIF", quality=60),
+    "iphone.heic": lambda seed, size: encoded(
+        draw(seed, size), "HEIF", quality=60, enc_params={"preset": "ultrafast"}
+    ),
 }

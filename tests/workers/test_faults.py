@@ -43,7 +43,7 @@ class TestKilledWorkers:
     def test_idle_workers_cost_a_restart(self, tree: Make) -> None:
         """One of them held the lock of q2's task queue, and nobody knows which."""
         cluster = one(tree)
-        for _ in range(8):
+        for _ in range(4):
             before = cluster.pids("images.guard")
             cluster.kill("images.worker")
             cluster.wait_for_new("images.guard", before)

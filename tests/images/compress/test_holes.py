@@ -108,6 +108,14 @@ def test_a_plain_tiff_has_no_hole(compression: str, colour: str) -> None:
     )
 
 
+def test_a_hole_in_a_jpeg_tiff_is_found_wherever_it_is() -> None:
+    """On paper white its decoder takes many a run of zeros for pixels, and warns of nothing."""
+    whole = pictures.encoded(on_white((600, 600)), "TIFF", compression="jpeg", quality=75)
+    for percent in range(10, 95, 5):
+        at = len(whole) * percent // 100
+        assert fault(whole[:at] + bytes(100) + whole[at + 100 :]).code in DAMAGE, percent
+
+
 def _packbits(rows: bytes) -> bytes:
     """A grey TIFF of 256 x 256 in one strip, packed as ``rows``."""
     plain = pictures.encoded(Image.new("L", (256, 256)), "TIFF", compression="packbits")

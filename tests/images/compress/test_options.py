@@ -163,3 +163,20 @@ def test_a_picture_fits_its_box(
     data = pictures.jpeg(1, (400, 300))
     result = rendition(data, Recipe(*box, format=output))
     assert opened(result.data).size == expected == (result.width, result.height)
+
+
+@pytest.mark.parametrize("output", ["png", "webp"])
+def test_a_half_transparent_colour_is_the_same_colour_when_it_is_smaller(output: str) -> None:
+    """Neither darker, nor tinged by the colour that hides behind full transparency beside it."""
+    picture = Image.new("RGBA", (400, 200), (200, 100, 50, 128))
+    picture.paste((0, 255, 0, 0), (200, 0, 400, 200))
+    recipe = Recipe(max_width=100, max_height=100, format=output, quality=100)  # type: ignore[arg-type]
+    shown = opened(rendition(pictures.encoded(picture, "PNG"), recipe).data).convert("RGBA")
+    for x, alpha in ((10, 128), (40, 128), (49, 121)):
+        pixel = shown.getpixel((x, 25))
+        assert isinstance(pixel, tuple)
+        furthest = max(
+            abs(got - due) for got, due in zip(pixel, (200, 100, 50, alpha), strict=True)
+        )
+        assert furthest <= 3, (x, pixel)
+    assert shown.getpixel((60, 25))[3] == 0  # type: ignore[index]
