@@ -2,12 +2,13 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
+MUTANTS := .venv-mutants
 BIN := $(VENV)/bin
 RUN := $(BIN)/python manage.py
 HOST ?= 127.0.0.1:8000
 TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup system run demo test lint format bench bench-million faults screenshots clean
+.PHONY: help setup system run demo test lint format bench bench-million faults mutants screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -36,6 +37,13 @@ test: setup system ## The whole test suite, with real servers
 
 faults: setup system ## The long form of the fault suite (docs/reliability.md); half an hour
 	TEST_DATABASE=postgres $(BIN)/python -m pytest -m faults tests/faults tests/operate tests/e2e tests/images
+
+# An environment of its own: mutmut brings setproctitle, with which django-q2 renames the workers.
+mutants: setup ## Break lines one at a time, see if a test notices (ROOM='imageproc.sheet.cell*')
+	@test -x $(MUTANTS)/bin/python || $(PYTHON) -m venv $(MUTANTS)
+	$(MUTANTS)/bin/pip install --quiet --constraint constraints.txt --editable '.[test,mutants]'
+	nice $(MUTANTS)/bin/mutmut run --max-children 2 $(if $(ROOM),'$(ROOM)')
+	$(MUTANTS)/bin/mutmut results
 
 lint: setup ## Style, types, import laws, Django's own checks
 	$(BIN)/ruff check .
@@ -66,4 +74,4 @@ screenshots: setup ## Take the pages' pictures for the README anew (PHOTOS=… a
 	$(BIN)/python -m tests.web.browser.screenshots docs/images $(PHOTOS)
 
 clean: ## Remove the environment and all local data
-	rm -rf $(VENV) var
+	rm -rf $(VENV) $(MUTANTS) mutants var

@@ -89,7 +89,7 @@ def _each_turn_and_each_size() -> Iterator[tuple[str, int, int]]:
     """Upright in every size, and each other orientation in one or two of them: the sizes differ in
     how a file is decoded, the orientations in what is done after it."""
     for name, orientation in CASES:
-        sides = JPEG_SIDES if "jpg" in name else SIDES
+        sides: tuple[int, ...] = JPEG_SIDES if "jpg" in name else SIDES
         if orientation != UPRIGHT:
             sides = sides[orientation % len(sides) :: 4]
         yield from ((name, orientation, side) for side in sides)
