@@ -8,7 +8,7 @@ RUN := $(BIN)/python manage.py
 HOST ?= 127.0.0.1:8000
 TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup system run demo test lint format bench bench-million faults mutants screenshots clean
+.PHONY: help setup system run demo test lint format bench bench-million containers faults mutants screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ system: ## Install what the tests need from the operating system, where it is mi
 test: setup system ## The whole test suite, with real servers
 	TEST_DATABASE=sqlite $(BIN)/python -m pytest -m 'both_databases and not faults'
 	TEST_DATABASE=postgres $(BIN)/python -m pytest -m 'not faults' $(TWO_AT_A_TIME)
+
+containers: setup ## Build the image and run the compose file on Docker (OLD=… upgrades from it)
+	$(BIN)/python -m tests.containers
 
 faults: setup system ## The long form of the fault suite (docs/reliability.md); half an hour
 	TEST_DATABASE=postgres $(BIN)/python -m pytest -m faults tests/faults tests/operate tests/e2e tests/images

@@ -1,0 +1,1 @@
+"""`make containers`: the image and the compose file, run for real on a container engine."""
