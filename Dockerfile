@@ -6,7 +6,8 @@ RUN python -m venv /venv
 # The dependencies first: their layer changes only with these two files. Then goes what never runs
 # here: packages' tests, translations, the models of AWS' other services, the installer itself.
 COPY pyproject.toml constraints.txt README.md ./
-RUN mkdir -p imageproc config \
+COPY imageproc/__init__.py imageproc/
+RUN mkdir config \
     && /venv/bin/pip install --no-compile --constraint constraints.txt . \
     && /venv/bin/pip uninstall --yes imageproc setuptools pip \
     && cd /venv/lib/python3*/site-packages \

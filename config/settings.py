@@ -8,6 +8,7 @@ for, and ``imageproc.checks`` refuses what is unsafe.
 import logging
 import os
 import secrets
+import sys
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -21,10 +22,20 @@ from config.cores import cores
 from config.logs import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# In a checkout all lies beside manage.py. Installed from a wheel, pages and styles lie in this
+# package (setup.py), and settings and data in the folder where the command was called.
+CHECKOUT = (BASE_DIR / "manage.py").exists()
+PAGES_DIR = BASE_DIR if CHECKOUT else BASE_DIR / "config"
+HOME_DIR = BASE_DIR if CHECKOUT else Path.cwd()
+# How a process of ours runs another command.
+MANAGE = [sys.executable, *([str(BASE_DIR / "manage.py")] if CHECKOUT else ["-m", "config"])]
 env = Env()
-env.read_env(env.str("ENV_FILE", str(BASE_DIR / ".env")), recurse=False)
+env.read_env(env.str("ENV_FILE", str(HOME_DIR / ".env")), recurse=False)
 
-DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "var"))).resolve()
+DATA_DIR = Path(env.str("DATA_DIR", str(HOME_DIR / "var"))).resolve()
+if not CHECKOUT:
+    # Processes that it starts may run in another folder.
+    os.environ["DATA_DIR"] = str(DATA_DIR)
 # Databases, CSVs and pictures are nobody's business but the owner's.
 DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -127,7 +138,7 @@ MIDDLEWARE = [
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [PAGES_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -164,7 +175,7 @@ AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [PAGES_DIR / "static"]
 # No page names the files that were copied without their digest.
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 STATIC_ROOT = Path(env.str("STATIC_ROOT", str(DATA_DIR / "staticfiles")))

@@ -14,8 +14,7 @@ from django.db.models.functions import Now
 from imageproc.models.ids import uuid7
 from imageproc.models.picture import Change, Picture
 from imageproc.models.product import Product
-from imageproc.models.request import ProcessingRequest
-from imageproc.models.request_states import RequestStatus
+from imageproc.models.request import ProcessingRequest, RequestStatus
 
 
 class ImageStatus(models.TextChoices):

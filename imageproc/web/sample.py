@@ -6,7 +6,7 @@ purpose: one link is broken, and one file is not a picture.
 
 from django.conf import settings
 
-FOLDER = settings.BASE_DIR / "static" / "sample"
+FOLDER = settings.PAGES_DIR / "static" / "sample"
 
 
 def sheet(address: str) -> bytes:

@@ -4,7 +4,6 @@ import csv
 import os
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,9 +48,8 @@ def _pictures() -> Iterator[int]:
 
 def _process(folder: Path, port: int) -> int:
     """Run `process` on the embedded default, allowed to fetch from ``port``. Its exit code."""
-    manage = str(settings.BASE_DIR / "manage.py")
     return subprocess.run(  # noqa: S603
-        [sys.executable, manage, "process", "sample.csv", "--out", "results"],
+        [*settings.MANAGE, "process", "sample.csv", "--out", "results"],
         cwd=folder,
         env={
             **{name: os.environ[name] for name in ("PATH", "HOME", "TERM") if name in os.environ},

@@ -212,10 +212,9 @@ def _workers() -> Iterator[None]:
     ):
         yield
         return
-    manage = str(settings.BASE_DIR / "manage.py")
     with (settings.DATA_DIR / "process.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, manage, "worker"],
+            [*settings.MANAGE, "worker"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

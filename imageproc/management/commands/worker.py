@@ -59,11 +59,10 @@ def run(only: str | None) -> NoReturn:
 def clusters() -> list[Program]:
     """One program for each cluster of the settings. They share one folder of metrics, and the
     control cluster answers scrapes for both."""
-    manage = str(settings.BASE_DIR / "manage.py")
     return [
         Program(
             name=f"cluster {name}",
-            command=[sys.executable, manage, "worker", "--only", name],
+            command=[*settings.MANAGE, "worker", "--only", name],
             env={
                 "Q_CLUSTER_NAME": name,
                 "METRICS_PORT": str(settings.METRICS_PORT if name == "control" else 0),
