@@ -12,10 +12,13 @@ PAGES = ("docs/architecture.md", "CONTRIBUTING.md")
 # A path in backticks: with a slash or the ending of a file, and nothing that a shell would read.
 PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|md|toml))`")
 
+# Made by running the service: not there in a new clone.
+MADE = {"var/"}
+
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_path_exists(page: str) -> None:
-    paths = set(PATH.findall((ROOT / page).read_text()))
+    paths = set(PATH.findall((ROOT / page).read_text())) - MADE
     assert len(paths) > 10
     missing = [
         path
