@@ -180,6 +180,14 @@ REOPENED = {
     "bytes_in": 60,
     "bytes_out": 7,
 }
+OPEN_AGAIN = {
+    "error_message": "",
+    "status": "PROCESSING",
+    "completed_at": None,
+    "idle": after(1000),
+    "retried_images": 2,
+    "completed_before_retry": 1,
+}
 
 
 @pytest.mark.parametrize(
@@ -187,11 +195,8 @@ REOPENED = {
     [
         ("PENDING", None),
         ("PROCESSING", REOPENED | {"error_message": ""}),
-        (
-            "COMPLETED",
-            REOPENED | {"error_message": "", "status": "PROCESSING", "completed_at": None},
-        ),
-        ("FAILED", REOPENED | {"error_message": "", "status": "PROCESSING", "completed_at": None}),
+        ("COMPLETED", REOPENED | OPEN_AGAIN),
+        ("FAILED", REOPENED | OPEN_AGAIN),
         ("CANCELLED", None),
     ],
 )

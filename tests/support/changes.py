@@ -34,6 +34,8 @@ def at(fields: dict[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return FromNow(round((value - timezone.now()).total_seconds(), -1))
+    if isinstance(value, timedelta):
+        return timedelta(seconds=round(value.total_seconds(), -1))
     return value
 
 
@@ -41,7 +43,8 @@ def changes(
     model: type[models.Model], call: Callable[[], Any]
 ) -> tuple[Any, dict[Any, dict[str, Any]]]:
     """The call's answer, and by primary key the fields that have another value than before, with
-    moments as FromNow. Rows that did not change are left out; a row that is gone has {}."""
+    moments as FromNow and durations to the nearest ten seconds. Rows that did not change are left
+    out; a row that is gone has {}."""
     before = _rows(model)
     answer = call()
     after = _rows(model)
