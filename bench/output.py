@@ -34,7 +34,7 @@ def main(request_id: str) -> None:
     from imageproc.requests import report
 
     request = ProcessingRequest.objects.get(id=request_id)
-    blocks = report.output_csv(request)
+    blocks = report.output_file(request)
     next(blocks)
     before = _peak_mb()
     started, cpu = time.monotonic(), time.process_time()

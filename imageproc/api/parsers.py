@@ -12,12 +12,15 @@ from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from imageproc.sheet import XLSX
+
 SPOOL_BYTES = 2_500_000
 CHUNK = 65_536
 
 
 class CsvBodyParser(BaseParser):
-    """``Content-Type: text/csv``; the options come in the query string."""
+    """``Content-Type: text/csv``; the options come in the query string. Only the file itself says
+    what it is."""
 
     media_type = "text/csv"
 
@@ -56,4 +59,8 @@ class FirstFormat(DefaultContentNegotiation):
         return first, str(first.media_type)
 
 
-UPLOAD_PARSERS = [MultiPartParser, CsvBodyParser]
+class XlsxBodyParser(CsvBodyParser):
+    media_type = XLSX
+
+
+UPLOAD_PARSERS = [MultiPartParser, CsvBodyParser, XlsxBodyParser]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,7 +12,7 @@ from rest_framework import serializers
 
 from imageproc.images.recipe import MAX_SIDE
 from imageproc.intake import Options
-from imageproc.models import Priority, RequestStatus
+from imageproc.models import Priority, ProcessingRequest, RequestStatus
 from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
 from imageproc.requests import report
 from imageproc.sheet import Choice
@@ -84,6 +85,11 @@ class UploadSerializer(KnownFields):
     baseUrl = serializers.URLField(  # noqa: N815
         max_length=2048, default="", help_text="What paths in image cells, as Magento's, are below."
     )
+    worksheet = serializers.CharField(
+        required=False,
+        max_length=100,
+        help_text="Which worksheet of a workbook to read; without it the first one.",
+    )
     onError = serializers.ChoiceField(  # noqa: N815
         choices=["refuse", "skip"],
         default="refuse",
@@ -134,6 +140,7 @@ class UploadSerializer(KnownFields):
             status_column=data["statusColumn"],
             columns=data.get("columns"),
             image_base=data["baseUrl"],
+            worksheet=data.get("worksheet", ""),
         )
 
 
@@ -144,24 +151,25 @@ def _text(value: object) -> str:
 
 
 class OutputSerializer(serializers.Serializer[Any]):
-    """The form of the output CSV; without ``output``, the one that the upload asked for."""
+    """The form of the output; without ``output``, the one that the upload asked for."""
 
     output = serializers.ChoiceField(choices=["append", "replace"], default=None)
     statusColumn = serializers.BooleanField(  # noqa: N815
         default=False, help_text="With output=replace: add the columns Status and Error."
     )
 
-    def form(self) -> report.Form | None:
+    def form(self, upload: ProcessingRequest) -> report.Form:
+        """Of a CSV."""
         data = self.validated_data
         if data["output"] is None:
-            return None
+            return replace(report.form_of(upload), workbook=False)
         return report.Form(data["output"] == "replace", data["statusColumn"])
 
 
 class UploadFormSerializer(UploadSerializer):
     """The multipart form: the file and the options."""
 
-    file = serializers.FileField(help_text='The CSV. The name "csv" works too.')
+    file = serializers.FileField(help_text='The CSV or workbook. The name "csv" works too.')
 
 
 class PageSerializer(serializers.Serializer[Any]):

@@ -12,9 +12,10 @@ from uuid import UUID
 from django.utils.text import slugify
 
 from imageproc.images.recipe import FILE_TYPES
+from imageproc.sheet import XLSX
 
 DIGITS = 8
-_CONTENT_TYPES = {"csv": "text/csv"} | {
+_CONTENT_TYPES = {"csv": "text/csv", "xlsx": XLSX} | {
     kind.extension: kind.content_type for kind in FILE_TYPES.values()
 }
 
@@ -23,16 +24,16 @@ def request_prefix(request_id: UUID) -> str:
     return f"{request_id}/"
 
 
-def input_key(request_id: UUID) -> str:
+def input_key(request_id: UUID, extension: str = "csv") -> str:
     """The file as it was uploaded."""
-    return f"{request_prefix(request_id)}input.csv"
+    return f"{request_prefix(request_id)}input.{extension}"
 
 
-def output_key(request_id: UUID, reopened: int) -> str:
-    """The output CSV. Each time that images were put back to work it has another name: a
+def output_key(request_id: UUID, reopened: int, extension: str = "csv") -> str:
+    """The file with its results. Each time that images were put back to work it has another name: a
     completion that was held up meanwhile must not write its older table over the newer one."""
     again = f"-{reopened}" if reopened else ""
-    return f"{request_prefix(request_id)}output{again}.csv"
+    return f"{request_prefix(request_id)}output{again}.{extension}"
 
 
 def image_stem(

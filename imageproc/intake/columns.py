@@ -22,11 +22,13 @@ def saved_choices(owner_id: int) -> dict[str, sheet.Choice]:
     }
 
 
-def wanted(owner_id: int, caller: sheet.Choice | None, base: str) -> sheet.Wanted:
+def wanted(
+    owner_id: int, caller: sheet.Choice | None, base: str, worksheet: str = ""
+) -> sheet.Wanted:
     """What is known of the columns before a file is opened."""
     saved = saved_choices(owner_id)
     return sheet.Wanted(
-        caller, lambda header: saved.get(digest_of(header)) if saved else None, base
+        caller, lambda header: saved.get(digest_of(header)) if saved else None, base, worksheet
     )
 
 

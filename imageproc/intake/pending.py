@@ -17,7 +17,7 @@ def discard(upload_id: UUID) -> bool:
     if not PendingUpload.objects.abandon(upload_id):
         return False
     try:
-        store.delete_many([names.input_key(upload_id)])
+        store.delete_many(names.input_key(upload_id, one) for one in ("csv", "xlsx"))
     except store.StoreError as error:
         log.warning("file of an upload not deleted: %s", error, extra={"upload": str(upload_id)})
         return False

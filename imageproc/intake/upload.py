@@ -1,4 +1,4 @@
-"""The one door in: validate a whole CSV, keep it, create the request, hand over to the ingest."""
+"""The one door in: validate a whole file, keep it, create the request, hand over to the ingest."""
 
 from __future__ import annotations
 
@@ -90,6 +90,8 @@ class Options:
     # fetched and compressed anew.
     max_age: int | None = None
     refresh: bool = False
+    # Which worksheet of a workbook; "": the first one.
+    worksheet: str = ""
 
     def recipe(self) -> Recipe:
         own = {
@@ -128,7 +130,7 @@ def accept(upload: Upload) -> ProcessingRequest:
     request_id = uuid7()
     PendingUpload.objects.create(id=request_id)
     try:
-        kept = _keep(request_id, upload.file)
+        kept = _keep(request_id, upload.file, checked)
         return _create(upload, digest, request_id, kept, checked)
     except Refused:
         pending.discard(request_id)
@@ -244,7 +246,7 @@ def _examine(upload: Upload) -> sheet.Sheet:
         max_images=settings.MAX_IMAGES_PER_REQUEST,
         max_errors=MAX_SKIPPED if options.skip_bad_rows else SHOWN_ERRORS,
     )
-    wanted = columns.wanted(upload.owner_id, options.columns, options.image_base)
+    wanted = columns.wanted(upload.owner_id, options.columns, options.image_base, options.worksheet)
     file = cast("BinaryIO", upload.file)
     return sheet.read(file, limits, lambda url: _judge(url, policy), wanted)
 
@@ -299,9 +301,11 @@ def _bad_webhook(options: Options) -> Refused | None:
     return Refused(400, "webhook_url_refused", sentence, field="webhook_url")
 
 
-def _keep(request_id: UUID, file: IO[bytes]) -> store.Stored:
+def _keep(request_id: UUID, file: IO[bytes], checked: sheet.Sheet) -> store.Stored:
     file.seek(0)
-    stored = store.put_stream(names.input_key(request_id), _chunks(file), "text/csv")
+    is_workbook = checked.format is not None and checked.format.worksheet
+    key = names.input_key(request_id, "xlsx" if is_workbook else "csv")
+    stored = store.put_stream(key, _chunks(file), names.content_type(key))
     if isinstance(stored, Fault):
         raise Refused(503, stored.code, stored.message, retry_after=RETRY_SECONDS)
     return stored

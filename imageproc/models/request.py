@@ -464,5 +464,10 @@ class ProcessingRequest(models.Model):
         return max(timedelta(0), (self.completed_at or now) - self.started_at - self.idle)
 
     @property
+    def is_workbook(self) -> bool:
+        """Whether the uploaded file is an Excel workbook, not a CSV."""
+        return bool(self.sheet.get("worksheet"))
+
+    @property
     def is_final(self) -> bool:
         return self.status in FINAL

@@ -104,9 +104,13 @@ def _give_up_closing(hold: Hold) -> None:
 
 
 def _write_output(hold: Hold, request: ProcessingRequest) -> store.Stored:
-    chunks = report.output_csv(request)
-    key = names.output_key(request.id, request.reopened)
-    stored = store.put_stream(key, hold.extending(chunks), "text/csv")
+    chunks = report.output_file(request)
+    extension = "xlsx" if request.is_workbook else "csv"
+    key = names.output_key(request.id, request.reopened, extension)
+    # An empty block says that a workbook is still being written: it is to extend the hold, but
+    # would end what is stored.
+    blocks = filter(None, hold.extending(chunks))
+    stored = store.put_stream(key, blocks, names.content_type(key))
     if isinstance(stored, Fault):
         raise store.StoreError(stored)
     return stored

@@ -173,6 +173,8 @@ def _body(event: str, request: ProcessingRequest) -> str:
         "outputCsvUrl": links["outputCsv"],
         "statusUrl": links["status"],
     }
+    if "outputXlsx" in links:
+        data["outputXlsxUrl"] = links["outputXlsx"]
     if request.bad_rows:
         data["skippedRows"] = request.bad_rows
     if request.imageless_rows:

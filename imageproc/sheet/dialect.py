@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any, NamedTuple
@@ -29,6 +29,8 @@ DELIMITERS = (",", ";", "\t", "|")
 # Lines among which the header is looked for: price lists begin with a title.
 TITLE_LINES = 20
 MAX_TITLE = 20_000
+# Lines above the header, blank ones among them.
+MAX_ABOVE = 1000
 # Rows and characters looked at where only the cells can tell a column.
 SAMPLE_ROWS = 50
 SAMPLE_CHARACTERS = 200_000
@@ -51,7 +53,8 @@ class SheetFormat:
     ``images``: the columns of links, indices into ``header`` like ``serial`` and ``name``, which
     are None where no column has that role. ``found_by``, ``profile``: see ``columns.Columns``.
     ``strict``: the three-column sheet, whose rows must have all three. ``paths``: image cells may
-    hold paths; ``base``: the address that they are below, "" where none is known.
+    hold paths; ``base``: the address that they are below, "" where none is known. ``worksheet``:
+    its name, where the file is a workbook: the other fields say how it is written as CSV then.
     """
 
     encoding: str
@@ -73,6 +76,7 @@ class SheetFormat:
     paths: bool = False
     base: str = ""
     head_rows: int = 1
+    worksheet: str = ""
 
     @property
     def needed(self) -> int:
@@ -96,18 +100,19 @@ class SheetFormat:
 
 class Wanted(NamedTuple):
     """What is known of the columns before the file is opened. ``saved``: the owner's choice for a
-    header. ``base``: the address that paths are below."""
+    header. ``base``: the address that paths are below. ``worksheet``: which one of a workbook."""
 
     caller: Choice | None = None
     saved: Saved | None = None
     base: str = ""
+    worksheet: str = ""
 
 
 def detect(
-    lines: Iterator[str], encoding: Encoding, wanted: Wanted
+    lines: Iterator[str], encoding: Encoding, wanted: Wanted, delimiters: Sequence[str] = DELIMITERS
 ) -> tuple[SheetFormat, Iterator[str]]:
     """The format, and the lines after the header. Raises ``UnreadableError``."""
-    tape = _Tape(lines)
+    tape = _Tape(lines, delimiters)
     found, columns = _find_header(tape, wanted)
     above, own = tape.seen[: found.line], tape.seen[found.line : found.end]
     titles = [line for line in above if not _SEP_LINE.fullmatch(line)]
@@ -140,7 +145,8 @@ class _Tape:
     What the lines raise is kept for ``rest``: until then it is their end.
     """
 
-    def __init__(self, live: Iterator[str]) -> None:
+    def __init__(self, live: Iterator[str], delimiters: Sequence[str]) -> None:
+        self.delimiters = delimiters
         self.seen: list[str] = []
         self.error: UnreadableError | None = None
         self._live = live
@@ -253,7 +259,7 @@ def _sample(tape: _Tape, header: _Header) -> list[list[str]]:
 def _upper_lines(tape: _Tape) -> Iterator[int]:
     """The numbers, from 0, of the lines on which a header may begin."""
     at = held = size = 0
-    while (line := tape.line(at)) and held < TITLE_LINES and size < MAX_TITLE:
+    while at < MAX_ABOVE and (line := tape.line(at)) and held < TITLE_LINES and size < MAX_TITLE:
         if _has_text(line) and not _SEP_LINE.fullmatch(line):
             yield at
             held += 1
@@ -264,7 +270,7 @@ def _upper_lines(tape: _Tape) -> Iterator[int]:
 def _headers_at(tape: _Tape, line: int) -> list[_Header]:
     """Read with each delimiter, the one first that shows most of our names, then most columns."""
     tries: list[_Header] = []
-    for delimiter in DELIMITERS:
+    for delimiter in tape.delimiters:
         reader = csv_reader(tape.replay(line), delimiter)
         try:
             cells = tuple(restore(cell.lstrip("\ufeff")) for cell in next(reader))

@@ -40,8 +40,7 @@ STRAY = re.compile("[\udc80-\udcff]")
 _BEYOND_ASCII = re.compile("[^\x00-\x9f\udc80-\udcff]")
 # Signatures of what is often renamed to .csv: (first bytes, code, what it is).
 _SIGNATURES = (
-    (b"PK\x03\x04", "file_is_xlsx", "an Excel workbook or a ZIP archive"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "file_is_xls", "an old Excel workbook"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "file_is_xls", "an old or protected Excel workbook"),
     (b"%PDF-", "file_is_pdf", "a PDF document"),
     (b"\x1f\x8b", "file_is_archive", "a gzip archive"),
     (b"BZh", "file_is_archive", "a bzip2 archive"),
@@ -195,4 +194,7 @@ def refuse_other_files(head: bytes) -> None:
 
 
 def _other_file(code: str, kind: str) -> UnreadableError:
-    return UnreadableError(code, f"The file is {kind}, not CSV text. Save the sheet as CSV UTF-8.")
+    remedy = "Save the sheet as CSV UTF-8."
+    if code == "file_is_xls":
+        remedy = "Save it without a password as an Excel workbook (.xlsx) or as CSV UTF-8."
+    return UnreadableError(code, f"The file is {kind}, not CSV text. {remedy}")

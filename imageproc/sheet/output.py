@@ -8,11 +8,12 @@ output before has these columns already: they are filled again, not doubled.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from imageproc.sheet.cell import join_urls, replace_in_cell
 from imageproc.sheet.columns import plain
 from imageproc.sheet.dialect import SheetFormat
+from imageproc.sheet.workbook_output import Changes, write_workbook
 from imageproc.sheet.write import write
 
 OUTPUT_COLUMNS = ("Output Image Urls", "Status", "Error")
@@ -57,6 +58,32 @@ def write_output(
     return write(sheet, header, (row(cells, outcome) for cells, outcome in rows))
 
 
+def write_workbook_output(
+    stream: BinaryIO,
+    sheet: SheetFormat,
+    rows: Iterable[tuple[int, Sequence[str], RowResult]],
+    *,
+    replace: bool = False,
+    status: bool = True,
+) -> Iterator[bytes]:
+    """The uploaded workbook with its results. ``rows``: with the row of the worksheet first.
+
+    All new columns stand behind the last one: formulas and merged cells name columns by their
+    place. A row that goes on behind the header's last column is left as it is.
+    """
+    header, row = _replaced(sheet, status=status) if replace else _appended(sheet)
+    own = len(sheet.header)
+
+    def changes() -> Iterator[Changes]:
+        yield sheet.head_lines, dict(enumerate(header[own:], own))
+        for line, cells, outcome in rows:
+            if len(cells) == own:
+                new = enumerate(row(cells, outcome))
+                yield line, {n: text for n, text in new if n >= own or text != cells[n]}
+
+    return write_workbook(stream, sheet.worksheet, sheet.head_lines, changes())
+
+
 def write_rows(
     sheet: SheetFormat, rows: Iterable[tuple[Sequence[str], Sequence[Sequence[str]] | None]]
 ) -> Iterator[bytes]:
@@ -68,28 +95,38 @@ def write_rows(
 
 
 def _appended(sheet: SheetFormat) -> tuple[list[str], _Row]:
-    """A ``Status`` or ``Error`` is taken for ours only to the right of ``Output Image Urls``;
-    without one it is the catalogue's own column and is left alone."""
+    """A ``Status`` or ``Error`` is taken for ours only to the right of our first column; without
+    one it is the catalogue's own and is left alone."""
     header = list(sheet.header)
-    names = [plain(cell) for cell in header]
-    places: list[int] = []
-    for column in OUTPUT_COLUMNS:
-        candidates = range(places[0] if places else 0, len(names))
-        known = (place for place in candidates if names[place] == plain(column))
-        places.append(next(known, len(header)))
-        if places[-1] == len(header):
-            header.append(column)
-    width, own, source, paths = len(header), len(sheet.header), sheet.images[0], sheet.paths
-    blank = [""] * (width - own)
-    urls, status, error = places
+    outputs = [_place(header, title, 0) for title in _titles(sheet)]
+    status = _place(header, OUTPUT_COLUMNS[1], outputs[0])
+    error = _place(header, OUTPUT_COLUMNS[2], status)
+    own, blank = len(sheet.header), [""] * (len(header) - len(sheet.header))
 
     def row(cells: Sequence[str], outcome: RowResult) -> list[str]:
         filled = [*cells, *blank] if len(cells) == own else [*cells[:own], *blank, *cells[own:]]
-        filled[urls] = join_urls(cells[source], outcome.urls, paths=paths)
+        columns = zip(outputs, sheet.images, _by_column(sheet, outcome), strict=True)
+        for output, image, urls in columns:
+            filled[output] = join_urls(cells[image], urls, paths=sheet.paths)
         filled[status], filled[error] = outcome.status, outcome.error
         return filled
 
     return header, row
+
+
+def _titles(sheet: SheetFormat) -> list[str]:
+    if len(sheet.images) == 1:
+        return [OUTPUT_COLUMNS[0]]
+    return [f"Output {sheet.header[image].strip()}" for image in sheet.images]
+
+
+def _place(header: list[str], title: str, start: int) -> int:
+    """Where a column of ours is from ``start`` on; it is added where there is none."""
+    for place in range(start, len(header)):
+        if plain(header[place]) == plain(title):
+            return place
+    header.append(title)
+    return len(header) - 1
 
 
 def _beside(sheet: SheetFormat) -> tuple[list[str], _Row]:

@@ -20,6 +20,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
+from imageproc.sheet import workbook
 from imageproc.sheet.dialect import SheetFormat, Wanted, detect
 from imageproc.sheet.encoding import STRAY, detect_encoding, stray_byte
 from imageproc.sheet.errors import LineError, UnreadableError, line_error
@@ -100,6 +101,9 @@ class Sheet:
             self.seen_header, self.seen_rows = broken.header, broken.rows
 
     def _open(self, stream: BinaryIO) -> None:
+        if workbook.is_archive(stream):
+            self._open_workbook(stream)
+            return
         encoding = detect_encoding(stream)
         lines = Lines(stream, encoding.name)
         form, rest = detect(iter(lines), encoding, self._wanted)
@@ -109,8 +113,17 @@ class Sheet:
         if backslash_quotes(stream, form):
             form = replace(form, backslash=True)
             stream.seek(0)
-            lines, rest = body(stream, form)
+            again, rest = body(stream, form)
+            self._records = records(again, rest, form, self.summary)
+        else:
+            self._records = records(lines, rest, form, self.summary)
         self.format = form
+
+    def _open_workbook(self, stream: BinaryIO) -> None:
+        lines = workbook.WorkbookLines(stream, self._wanted.worksheet)
+        form, rest = detect(iter(lines), workbook.ENCODING, self._wanted, delimiters=",")
+        self.format = form = replace(form, worksheet=lines.name)
+        self._urls.paths, self._urls.base = form.paths, form.base
         self._records = records(lines, rest, form, self.summary)
 
     def __iter__(self) -> Iterator[Row | LineError]:
@@ -237,7 +250,11 @@ def _unfit(record: Record, sheet: SheetFormat) -> list[LineError]:
     width = len(sheet.header)
     if len(cells) > width:
         message = f"This row has {len(cells)} cells, the header has {width}. "
-        message += "Put a cell that contains the delimiter in double quotes."
+        message += (
+            "Give each column with text a title."
+            if sheet.worksheet
+            else "Put a cell that contains the delimiter in double quotes."
+        )
         return [line_error(line, "", ", ".join(cells[:50]), "too_many_cells", message)]
     if too_short(record, sheet):
         kept = cells[: width - missing]

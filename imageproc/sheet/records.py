@@ -15,19 +15,24 @@ from imageproc.sheet.errors import UnreadableError
 from imageproc.sheet.formula import restore
 from imageproc.sheet.summary import Skipped
 from imageproc.sheet.text import ESCAPED_QUOTE, Lines, csv_reader, unreadable
+from imageproc.sheet.workbook import WorkbookLines
 
 # (physical line of its start, cells, how many it had less than the header); see ``_fitted``.
 Record = tuple[int, list[str], int]
 
 
-def body(stream: BinaryIO, sheet: SheetFormat) -> tuple[Lines, Iterator[str]]:
-    """The lines behind the header."""
-    lines = Lines(stream, sheet.encoding, backslash=sheet.delimiter if sheet.backslash else "")
+def body(stream: BinaryIO, sheet: SheetFormat) -> tuple[Lines | WorkbookLines, Iterator[str]]:
+    """The lines of an accepted file behind its header."""
+    lines: Lines | WorkbookLines
+    if sheet.worksheet:
+        lines = WorkbookLines(stream, sheet.worksheet, checked=True)
+    else:
+        lines = Lines(stream, sheet.encoding, backslash=sheet.delimiter if sheet.backslash else "")
     return lines, islice(lines, sheet.head_lines, None)
 
 
 def records(
-    lines: Lines, rest: Iterator[str], sheet: SheetFormat, skipped: Skipped
+    lines: Lines | WorkbookLines, rest: Iterator[str], sheet: SheetFormat, skipped: Skipped
 ) -> Iterator[Record]:
     """Every record but blank ones and repeated headers, which ``skipped`` counts.
 

@@ -68,11 +68,7 @@ class Lines:
         for line in chain([first] if first else [], iter(readline, "")):
             self.pending += len(line)
             if self.pending > MAX_RECORD:
-                raise UnreadableError(
-                    "record_too_long",
-                    f"This row is longer than {MAX_RECORD} characters. "
-                    "A double quote may be missing.",
-                )
+                raise too_long()
             if "\0" in line:
                 raise UnreadableError(
                     "nul_character",
@@ -83,6 +79,13 @@ class Lines:
             if escaped:
                 line = escaped.sub(ESCAPED_QUOTE, line)
             yield line
+
+
+def too_long() -> UnreadableError:
+    return UnreadableError(
+        "record_too_long",
+        f"This row is longer than {MAX_RECORD} characters. A double quote may be missing.",
+    )
 
 
 def csv_reader(lines: Iterable[str], delimiter: str) -> Reader:

@@ -15,8 +15,10 @@ from django.utils import timezone
 from imageproc.images import store
 from imageproc.intake import ingest
 from imageproc.models import ApiKey, ProcessingRequest, Switch
-from imageproc.requests import operations
+from imageproc.requests import operations, report
+from imageproc.sheet import XLSX
 from tests.api.conftest import CSV, Checked, accepted, document, finish, upload, validator
+from tests.sheet.test_workbooks import a_book, saved, values
 from tests.support import build
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -237,6 +239,41 @@ def test_files(api: Checked) -> None:
     failed = api.get(f"{stem}/failed.csv").getvalue()
     again = accepted(api, failed)
     assert [i.input_url for i in again.images.all()] == ["http://cdn.example/3.jpg"]
+
+
+def test_a_workbook_comes_back_as_one_and_as_csv(api: Checked) -> None:
+    content = saved(a_book(2))
+    request = finish(accepted(api, content))
+    stem = f"/api/requests/{request.id}"
+    answer = api.get(f"{stem}/input.csv")
+    assert (answer["Content-Type"], answer.getvalue()) == (XLSX, content)
+    links = api.get(f"/api/status/{request.id}").json()["links"]
+    assert links["outputXlsx"] == f"http://testserver{stem}/output.xlsx"
+    given = api.get(f"{stem}/output.xlsx")
+    assert given["Content-Type"] == XLSX
+    rows = values(given.getvalue(), "Products")
+    assert [row[6:] for row in rows[2:]] == [
+        ["Output Image Urls", "Status", "Error"],
+        *([url, "COMPLETED", None] for url in _addresses(request)),
+    ]
+    with store.open_read(request.output_csv) as stored:
+        assert (request.output_csv[-5:], stored.read()) == (".xlsx", given.getvalue())
+    answer = api.get(f"{stem}/output.csv?output=replace")
+    assert answer["Content-Disposition"] == 'attachment; filename="output-products.csv"'
+    lines = answer.getvalue().decode("utf-8-sig").splitlines()
+    assert [line.split(",")[4] for line in lines[3:]] == _addresses(request)
+    answer = api.get(f"{stem}/output.xlsx?output=replace")
+    rows = values(answer.getvalue(), "Products")
+    assert [row[4] for row in rows[3:]] == _addresses(request)
+
+
+def _addresses(request: ProcessingRequest) -> list[str]:
+    images = request.images.order_by("product__row_number")
+    return [report.image_url("http://testserver", one.id, one.output_key) for one in images]
+
+
+def test_a_csv_has_no_workbook(api: Checked) -> None:
+    assert api.get(f"/api/requests/{accepted(api).id}/output.xlsx").status_code == 404
 
 
 @pytest.mark.parametrize("prefix", ["", "/csv"])

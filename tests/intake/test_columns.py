@@ -76,7 +76,7 @@ def test_good_rows_run_and_each_bad_one_is_told() -> None:
     a, b, again = address(request, 1, 1), address(request, 1, 2), address(request, 2, 1)
     gone = report.failure_groups(request.id)
     assert gone == []
-    output = lines(report.output_csv(request))
+    output = lines(report.output_file(request))
     assert output[:4] == [
         "Handle,Title,Image Src,Output Image Src,Variant Image,Output Variant Image,Status,Error",
         f"hat,Hat,{HOST}/a.jpg,{a},{HOST}/b.jpg,{b},COMPLETED,",
@@ -104,7 +104,7 @@ def test_good_rows_run_and_each_bad_one_is_told() -> None:
 def test_output_urls_take_the_place_of_the_input_urls() -> None:
     request = accepted(SHOPIFY, skip_bad_rows=True)
     a, b, again = address(request, 1, 1), address(request, 1, 2), address(request, 2, 1)
-    assert lines(report.output_csv(request, report.Form(replace=True))) == [
+    assert lines(report.output_file(request, report.Form(replace=True))) == [
         "Handle,Title,Image Src,Variant Image",
         f"hat,Hat,{a},{b}",
         f"hat,,{again},{again}",
@@ -113,7 +113,7 @@ def test_output_urls_take_the_place_of_the_input_urls() -> None:
         f"cap,Cap,{HOST}/d.jpg,",
         f"bag,Bag,{HOST}/e.jpg,,surplus",
     ]
-    told = lines(report.output_csv(request, report.Form(replace=True, status=True)))
+    told = lines(report.output_file(request, report.Form(replace=True, status=True)))
     assert told[0] == "Handle,Title,Image Src,Variant Image,Status,Error"
     assert told[1] == f"hat,Hat,{a},{b},COMPLETED,"
     assert told[5].startswith(f"cap,Cap,{HOST}/d.jpg,,FAILED,")

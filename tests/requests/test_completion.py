@@ -34,16 +34,16 @@ def settled() -> ProcessingRequest:
 def while_it_writes(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
     """Let this happen between the look at the rows and the first byte on the storage, once, to
     the next completion; its lease is over by then."""
-    whole = report.output_csv
+    whole = report.output_file
 
     def held_up(request: ProcessingRequest) -> Iterator[bytes]:
-        monkeypatch.setattr(report, "output_csv", whole)
+        monkeypatch.setattr(report, "output_file", whole)
         chunks = list(whole(request))
         ProcessingRequest.objects.update(lease_until=None)
         happens()
         yield from chunks
 
-    monkeypatch.setattr(report, "output_csv", held_up)
+    monkeypatch.setattr(report, "output_file", held_up)
 
 
 def retried(request: ProcessingRequest, done: bool) -> None:

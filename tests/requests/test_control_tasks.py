@@ -75,7 +75,7 @@ def erase(request: ProcessingRequest) -> Any:
 
 # The task, the step that it dies in, what is due, and how it ends.
 TASKS = [
-    (settled, complete, "imageproc.requests.report.output_csv", "settled", COMPLETION_DIED),
+    (settled, complete, "imageproc.requests.report.output_file", "settled", COMPLETION_DIED),
     (cancelled, close, "imageproc.requests.completion._cancel_batch", "to_close", CLOSING_DIED),
     (removed, erase, "imageproc.images.store.list_keys", "to_erase", REMOVAL_DIED),
 ]

@@ -123,7 +123,7 @@ def test_rerun_of_the_first(states: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("states", ALL)
 def test_completion(states: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Only once every image is final; FAILED only where no image succeeded."""
-    monkeypatch.setattr("imageproc.requests.report.output_csv", lambda _: iter([b"csv"]))
+    monkeypatch.setattr("imageproc.requests.report.output_file", lambda _: iter([b"csv"]))
     of = mixed(states)
     settled = not {"PENDING", "PROCESSING"} & set(states)
     assert completion.complete(of.id) is settled
@@ -159,7 +159,7 @@ def test_remove(states: tuple[str, ...]) -> None:
 
 
 def test_an_ended_request_is_removed_as_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imageproc.requests.report.output_csv", lambda _: iter([b"csv"]))
+    monkeypatch.setattr("imageproc.requests.report.output_file", lambda _: iter([b"csv"]))
     of = mixed(("COMPLETED", "FAILED"))
     completion.complete(of.id)
     assert operations.remove(of.id)

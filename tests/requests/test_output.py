@@ -64,7 +64,7 @@ def test_every_row_has_its_images(
     monkeypatch.setattr(output, "PAGE", page)
     settle(ingested)
     hat, pen, shoe = (addresses(ingested, row) for row in (1, 2, 3))
-    assert text(report.output_csv(ingested)) == [
+    assert text(report.output_file(ingested)) == [
         f"{HEADER},Output Image Urls,Status,Error",
         f"1,Hat,{HOST}/a.jpg {HOST}/b.jpg,{' '.join(hat)},COMPLETED,",
         f"2,Pen,{HOST}/c.jpg,{pen[0]},COMPLETED,",
@@ -75,7 +75,7 @@ def test_every_row_has_its_images(
 def test_ids_that_do_not_follow_the_file_change_nothing(ingested: ProcessingRequest) -> None:
     """Another worker went on with the ingest, and its clock was behind."""
     settle(ingested)
-    expected = text(report.output_csv(ingested))
+    expected = text(report.output_file(ingested))
     backwards = itertools.count(100, -1)
     for image in ingested.images.order_by("id"):
         ProductImage.objects.filter(id=image.id).update(id=UUID(int=next(backwards)))
@@ -83,12 +83,12 @@ def test_ids_that_do_not_follow_the_file_change_nothing(ingested: ProcessingRequ
     assert list(ids) == sorted(ids, reverse=True)
     assert len(expected) == 4
     names = [re.findall(r"[^/]+\.jpg", line) for line in expected]
-    assert [re.findall(r"[^/]+\.jpg", line) for line in text(report.output_csv(ingested))] == names
+    assert [re.findall(r"[^/]+\.jpg", line) for line in text(report.output_file(ingested))] == names
 
 
 def test_what_failed_is_named_and_can_be_uploaded_again(ingested: ProcessingRequest) -> None:
     settle(ingested, (2, 1), (3, 2), (3, 3))
-    lines = text(report.output_csv(ingested))
+    lines = text(report.output_file(ingested))
     shoe = addresses(ingested, 3)[0]
     said = NOT_FOUND.sentence
     assert [line.rsplit(",", 3)[1:] for line in lines[2:]] == [
@@ -107,7 +107,7 @@ def test_rows_not_ingested_yet_have_the_state_of_the_request(
 ) -> None:
     ingested.images.filter(product__row_number__gt=1).delete()
     ProcessingRequest.objects.update(ingested_products=1)
-    assert text(report.output_csv(ingested)) == [
+    assert text(report.output_file(ingested)) == [
         f"{HEADER},Output Image Urls,Status,Error",
         f'1,Hat,{HOST}/a.jpg {HOST}/b.jpg,",",PENDING,',
         f"2,Pen,{HOST}/c.jpg,,PROCESSING,",
@@ -122,7 +122,7 @@ def test_addresses_are_the_cdns_where_there_is_one(
     ingested.images.update(output_key=F("id"))
     monkeypatch.setattr(store, "public_url", lambda key: f"https://cdn.example/{key}")
     first = ingested.images.order_by("id")[0]
-    line = text(report.output_csv(ingested))[1]
+    line = text(report.output_file(ingested))[1]
     assert f",https://cdn.example/{first.output_key} https://cdn.example/" in line
 
 
@@ -134,7 +134,7 @@ def test_memory_does_not_grow_with_the_request(monkeypatch: pytest.MonkeyPatch) 
         request = build.accepted(f"{HEADER}\n{rows}".encode())
         ingestion.ingest(request.id)
         tracemalloc.start()
-        assert sum(block.count(b"\n") for block in report.output_csv(request)) == count + 1
+        assert sum(block.count(b"\n") for block in report.output_file(request)) == count + 1
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     # Two blocks of the output; the images of all rows would be 2 MB.

@@ -37,7 +37,7 @@ STEPS = {
     "outcomes": "imageproc.images.record.update_rows",
     "tally": "imageproc.models.minute.MinuteQuerySet.add",
     "return": "imageproc.images.sweep.return_expired",
-    "output": "imageproc.requests.report.output_csv",
+    "output": "imageproc.requests.report.output_file",
     "settle": "imageproc.models.request.RequestQuerySet.settle",
     "webhook": "imageproc.requests.webhooks.announce",
     "release": "imageproc.models.request.RequestQuerySet.release",

@@ -1,8 +1,10 @@
-"""The CSV files of a request, streamed."""
+"""The files of a request, streamed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
@@ -10,34 +12,45 @@ from django.http import StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from imageproc import sheet
 from imageproc.api.access import own_request
 from imageproc.api.openapi import problems
 from imageproc.api.serializers import OutputSerializer
 from imageproc.models import ProcessingRequest
 from imageproc.requests import report
 
+XLSX: dict[Any, Any] = {(200, sheet.XLSX): OpenApiTypes.BINARY} | problems(400, 401, 404, 503)
 CSV: dict[Any, Any] = {(200, "text/csv"): OpenApiTypes.STR} | problems(401, 404, 503)
 
 
 class CsvView(APIView):
-    """One of the files of a request."""
+    """One of the files of a request; a CSV if it is not said otherwise."""
 
     prefix = ""
+    media_type = "text/csv"
+
+    def name_of(self, upload: ProcessingRequest) -> str:
+        if upload.is_workbook:
+            return f"{self.prefix}{PurePath(upload.file_name).stem}.csv"
+        return f"{self.prefix}{upload.file_name}"
+
+    def media_type_of(self, upload: ProcessingRequest) -> str:
+        return self.media_type
 
     def chunks(self, upload: ProcessingRequest, request: Request) -> Iterator[bytes]:
         raise NotImplementedError
 
     def get(self, request: Request, request_id: UUID) -> StreamingHttpResponse:
         found = own_request(request, request_id)
-        name = f"{self.prefix}{found.file_name}"
         return StreamingHttpResponse(
             () if request.method == "HEAD" else self.chunks(found, request),
-            content_type="text/csv",
+            content_type=self.media_type_of(found),
             headers={
-                "Content-Disposition": content_disposition_header(True, name),
+                "Content-Disposition": content_disposition_header(True, self.name_of(found)),
                 "Cache-Control": "private, no-cache",
             },
         )
@@ -58,12 +71,38 @@ class OutputCsvView(CsvView):
     def chunks(self, upload: ProcessingRequest, request: Request) -> Iterator[bytes]:
         query = OutputSerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
-        return report.output_csv(upload, query.form())
+        return report.output_file(upload, query.form(upload))
+
+
+@extend_schema_view(
+    get=extend_schema(operation_id="outputXlsx", parameters=[OutputSerializer], responses=XLSX)
+)
+class OutputXlsxView(OutputCsvView):
+    """The uploaded workbook with its results in columns of one worksheet; all else in it is as it
+    was. 404 if the upload was no workbook."""
+
+    media_type = sheet.XLSX
+
+    def name_of(self, upload: ProcessingRequest) -> str:
+        return f"{self.prefix}{upload.file_name}"
+
+    def chunks(self, upload: ProcessingRequest, request: Request) -> Iterator[bytes]:
+        if not upload.is_workbook:
+            raise NotFound
+        query = OutputSerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        return report.output_file(upload, replace(query.form(upload), workbook=True))
 
 
 @extend_schema_view(get=extend_schema(operation_id="inputCsv", responses=CSV))
 class InputCsvView(CsvView):
-    """The uploaded CSV, byte for byte."""
+    """The uploaded file, byte for byte, also where it is a workbook."""
+
+    def name_of(self, upload: ProcessingRequest) -> str:
+        return upload.file_name
+
+    def media_type_of(self, upload: ProcessingRequest) -> str:
+        return sheet.XLSX if upload.is_workbook else self.media_type
 
     def chunks(self, upload: ProcessingRequest, request: Request) -> Iterator[bytes]:
         return report.input_csv(upload)

@@ -20,18 +20,19 @@ from imageproc.api.access import caller_id, own_address
 from imageproc.api.openapi import problems, ref
 from imageproc.api.parsers import UPLOAD_PARSERS, FirstFormat
 from imageproc.api.serializers import UploadFormSerializer, UploadSerializer
+from imageproc.sheet import XLSX
 
 POLL_SECONDS = 2
 MAX_KEY = 255
 
 
 class UploadView(APIView):
-    """Upload a CSV of products and image URLs.
+    """Upload a CSV or an Excel workbook (.xlsx) of products and image URLs.
 
     Send it as the form field `file` (or `csv`), or as the body itself with `Content-Type: text/csv`
-    and the options in the query. 202: the file is stored whole, every line is valid, and the work
-    is queued. 400: nothing is stored; `errors` lists what to fix, by line or field. With
-    `onError=skip` bad rows are left out instead.
+    (of a workbook, its own type) and the options in the query. 202: the file is stored whole, every
+    line is valid, and the work is queued. 400: nothing is stored; `errors` lists what to fix, by
+    line or field. With `onError=skip` bad rows are left out instead.
     """
 
     parser_classes = UPLOAD_PARSERS
@@ -43,6 +44,7 @@ class UploadView(APIView):
         request={
             "multipart/form-data": UploadFormSerializer,
             "text/csv": OpenApiTypes.BINARY,
+            XLSX: OpenApiTypes.BINARY,
         },
         parameters=[
             OpenApiParameter(
@@ -80,6 +82,7 @@ class ErrorsView(APIView):
         request={
             "multipart/form-data": UploadFormSerializer,
             "text/csv": OpenApiTypes.BINARY,
+            XLSX: OpenApiTypes.BINARY,
         },
         responses={(200, "text/csv"): OpenApiTypes.STR}
         | problems(400, 401, 403, 413, 415, 429, 503),

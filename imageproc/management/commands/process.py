@@ -1,4 +1,4 @@
-"""Processes a CSV from the command line, without a web server."""
+"""Processes a CSV or workbook from the command line, without a web server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from imageproc.images.recipe import PRESETS
 from imageproc.models import ClusterHeartbeat, ProcessingRequest
 from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
 from imageproc.requests import operations
-from imageproc.requests.report.saved import save
+from imageproc.requests.report.saved import output_path, save
 from imageproc.sheet import Choice, LineError
 from imageproc.workers import queue
 from imageproc.workers.lifeline import die_with_parent
@@ -40,9 +40,9 @@ ALL_DONE, NONE_DONE, REFUSED, SOME_FAILED, STOPPED = 0, 1, 2, 3, 130
 
 class Command(BaseCommand):
     help = (
-        "Process a CSV and write the output CSV and the images into a folder. If it is "
-        "stopped, run the same command again to continue. Exit codes: 0 all images done, 1 none "
-        "done, 2 file refused, 3 some images failed, 130 stopped."
+        "Process a CSV or workbook and write it with its results, and the images, into a folder. "
+        "If it is stopped, run the same command again to continue. Exit codes: 0 all images done, "
+        "1 none done, 2 file refused, 3 some images failed, 130 stopped."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -60,6 +60,9 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--host-pace", type=_pace, help="requests a second to each image host at the most"
+        )
+        parser.add_argument(
+            "--worksheet", default="", help="of a workbook; the first one if not given"
         )
         parser.add_argument("--on-error", choices=["refuse", "skip"], default="refuse")
         parser.add_argument("--output", choices=["append", "replace"], default="append")
@@ -132,7 +135,7 @@ class Command(BaseCommand):
 
     def _report(self, request: ProcessingRequest, out: Path) -> int:
         done, failed = request.completed_images, request.failed_images
-        self.console.print(f"{done:,} done, {failed:,} failed: {out / 'output.csv'}")
+        self.console.print(f"{done:,} done, {failed:,} failed: {output_path(request, out)}")
         if not done:
             return NONE_DONE
         return SOME_FAILED if done < request.total_images else ALL_DONE
@@ -159,6 +162,7 @@ def _options(arguments: dict[str, Any]) -> intake.Options:
         columns=arguments["columns"],
         host_pace=arguments["host_pace"],
         image_base=arguments["base_url"],
+        worksheet=arguments["worksheet"],
         skip_bad_rows=arguments["on_error"] == "skip",
         replace_urls=arguments["output"] == "replace",
         status_column=arguments["status_column"],

@@ -28,7 +28,7 @@ from imageproc.requests.report.output import (
     failed_csv,
     form_of,
     input_csv,
-    output_csv,
+    output_file,
 )
 from imageproc.requests.report.products import (
     MAX_PAGE_SIZE,
@@ -83,7 +83,7 @@ __all__ = [
     "open_original",
     "original_type",
     "original_url",
-    "output_csv",
+    "output_file",
     "output_url",
     "product_page",
     "progress_of",

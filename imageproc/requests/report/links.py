@@ -1,7 +1,7 @@
 """The URLs of a request's files and images."""
 
 from collections.abc import Callable
-from typing import Protocol, TypedDict
+from typing import Annotated, NotRequired, Protocol, TypedDict
 from uuid import UUID
 
 from imageproc.images import store
@@ -29,16 +29,20 @@ class Links(TypedDict):
     outputCsv: str
     inputCsv: str
     failedCsv: str
+    outputXlsx: NotRequired[Annotated[str, "Where the upload was a workbook."]]
 
 
 def links_of(request: ProcessingRequest) -> Links:
     stem = f"{request.base_url}/api/requests/{request.id}"
-    return {
+    links: Links = {
         "status": f"{request.base_url}/api/status/{request.id}",
         "outputCsv": f"{stem}/output.csv",
         "inputCsv": f"{stem}/input.csv",
         "failedCsv": f"{stem}/failed.csv",
     }
+    if request.is_workbook:
+        links["outputXlsx"] = f"{stem}/output.xlsx"
+    return links
 
 
 def image_url(base_url: str, image_id: UUID, key: str) -> str:

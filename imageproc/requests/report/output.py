@@ -43,36 +43,46 @@ class _Image(NamedTuple):
 class Form:
     """``replace``: output URLs in the place of input URLs, which stay where there is none, instead
     of columns of their own. ``status``: the columns ``Status`` and ``Error``, which the first form
-    always has."""
+    always has. ``workbook``: the uploaded workbook with the results in it, not a CSV."""
 
     replace: bool = False
     status: bool = False
+    workbook: bool = False
 
 
 def form_of(request: ProcessingRequest) -> Form:
-    """The form that was asked for with the upload."""
-    return Form(request.replace_urls, request.status_column)
+    """The form that was asked for with the upload, in the kind of file that was uploaded."""
+    return Form(request.replace_urls, request.status_column, request.is_workbook)
 
 
-def output_csv(request: ProcessingRequest, form: Form | None = None) -> Iterator[bytes]:
-    """The uploaded CSV with its results, in blocks; in the upload's own form, or another one.
+def output_file(request: ProcessingRequest, form: Form | None = None) -> Iterator[bytes]:
+    """The uploaded file with its results, in blocks; in the upload's own form, or another one.
 
     Partial while the request runs: images without a result have an empty place. Raises
     store.StoreError, or FileNotFoundError, before the first block.
     """
     if request.is_final and request.output_csv and form in (None, form_of(request)):
         return _blocks(store.open_read(request.output_csv))
-    return output_csv_at(request, image_addresses(request.base_url), form)
+    return output_file_at(request, image_addresses(request.base_url), form)
 
 
-def output_csv_at(
+def output_file_at(
     request: ProcessingRequest, address: Address, form: Form | None = None
 ) -> Iterator[bytes]:
     """The same with addresses of the caller's choice: where the images were copied to."""
     stream, file = _open_input(request)
     form = form or form_of(request)
     rows = _completed(request, stream, file, address)
-    return sheet.write_output(file, rows, replace=form.replace, status=form.status)
+    if form.workbook:
+        return sheet.write_workbook_output(
+            stream, file, rows, replace=form.replace, status=form.status
+        )
+    return sheet.write_output(
+        file,
+        ((cells, result) for _, cells, result in rows),
+        replace=form.replace,
+        status=form.status,
+    )
 
 
 def failed_csv(request: ProcessingRequest) -> Iterator[bytes]:
@@ -89,7 +99,7 @@ def errors_csv(request: ProcessingRequest) -> Iterator[bytes]:
 
 
 def input_csv(request: ProcessingRequest) -> Iterator[bytes]:
-    """The CSV as it was uploaded, to the byte."""
+    """The file as it was uploaded, to the byte."""
     stream, _ = _open_input(request)
     return _blocks(stream)
 
@@ -106,7 +116,8 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
 
 def _completed(
     request: ProcessingRequest, stream: BinaryIO, file: sheet.SheetFormat, address: Address
-) -> Iterator[tuple[list[str], sheet.RowResult]]:
+) -> Iterator[tuple[int, list[str], sheet.RowResult]]:
+    """(line, cells, result) of every row."""
     skipped = _Skipped(request)
     products = _Products(_images(request))
     read_links = sheet.links_of(file) if len(file.images) > 1 else None
@@ -114,10 +125,8 @@ def _completed(
     with stream:
         for line, cells in sheet.cells(stream, file, skipped.lines):
             if line in skipped.lines:
-                yield (
-                    cells,
-                    sheet.RowResult((), SKIPPED, skipped.reason(line), skipped.places(file)),
-                )
+                reason = skipped.reason(line)
+                yield line, cells, sheet.RowResult((), SKIPPED, reason, skipped.places(file))
                 continue
             number += 1
             urls: Sequence[str] = ()
@@ -125,12 +134,12 @@ def _completed(
                 urls, places = read_links(line, cells)
             images = products.images_of(number)
             if images:
-                yield cells, _outcome(images, address, places)
+                yield line, cells, _outcome(images, address, places)
                 continue
             if read_links is None:
                 urls = sheet.split_cell(cells[only], paths=file.paths)
             state = request.status if urls else NO_IMAGE
-            yield cells, sheet.RowResult([""] * len(urls), state, "", places)
+            yield line, cells, sheet.RowResult([""] * len(urls), state, "", places)
 
 
 def _failed(

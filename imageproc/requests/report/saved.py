@@ -1,4 +1,4 @@
-"""Saves a request's results to a folder: the output CSV and the images it names."""
+"""Saves a request's results to a folder: the file with its results and the images it names."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import BinaryIO
 from imageproc.images import store
 from imageproc.models import ImageStatus, ProcessingRequest, ProductImage
 from imageproc.requests.report.links import name_of
-from imageproc.requests.report.output import output_csv_at
+from imageproc.requests.report.output import output_file_at
 
 PAGE = 500
 IMAGES = "images"
 
 
 def save(request: ProcessingRequest, folder: Path) -> Iterator[int]:
-    """Copy missing images into ``folder``/images, then write ``folder``/output.csv with relative
-    paths. Yields the number of images of each page.
+    """Copy missing images into ``folder``/images, then write ``output_path`` with relative paths.
+    Yields the number of images of each page.
 
     A file gets its name only when it is whole, so a second run copies only what the first did not.
     Raises store.StoreError or FileNotFoundError.
@@ -33,9 +33,14 @@ def save(request: ProcessingRequest, folder: Path) -> Iterator[int]:
             _copy(image, folder / IMAGES / name_of(image.output_key))
         yield len(page)
         page = list(rows.filter(id__gt=page[-1].id)[:PAGE])
-    with _whole(folder / "output.csv") as file:
-        for block in output_csv_at(request, lambda _, key: f"{IMAGES}/{name_of(key)}"):
+    with _whole(output_path(request, folder)) as file:
+        for block in output_file_at(request, lambda _, key: f"{IMAGES}/{name_of(key)}"):
             file.write(block)
+
+
+def output_path(request: ProcessingRequest, folder: Path) -> Path:
+    """Where ``save`` writes the file with the results: of the kind that was uploaded."""
+    return folder / f"output.{'xlsx' if request.is_workbook else 'csv'}"
 
 
 def _copy(image: ProductImage, target: Path) -> None:
