@@ -23,7 +23,7 @@ from imageproc.api.serializers import OutputSerializer
 from imageproc.models import ProcessingRequest
 from imageproc.requests import report
 
-XLSX: dict[Any, Any] = {(200, sheet.XLSX): OpenApiTypes.BINARY} | problems(400, 401, 404, 503)
+XLSX: dict[Any, Any] = {(200, sheet.XLSX): OpenApiTypes.BINARY}
 CSV: dict[Any, Any] = {(200, "text/csv"): OpenApiTypes.STR} | problems(401, 404, 503)
 
 
@@ -75,7 +75,11 @@ class OutputCsvView(CsvView):
 
 
 @extend_schema_view(
-    get=extend_schema(operation_id="outputXlsx", parameters=[OutputSerializer], responses=XLSX)
+    get=extend_schema(
+        operation_id="outputXlsx",
+        parameters=[OutputSerializer],
+        responses=XLSX | problems(400, 401, 404, 503),
+    )
 )
 class OutputXlsxView(OutputCsvView):
     """The uploaded workbook with its results in columns of one worksheet; all else in it is as it
@@ -94,7 +98,7 @@ class OutputXlsxView(OutputCsvView):
         return report.output_file(upload, replace(query.form(upload), workbook=True))
 
 
-@extend_schema_view(get=extend_schema(operation_id="inputCsv", responses=CSV))
+@extend_schema_view(get=extend_schema(operation_id="inputCsv", responses=CSV | XLSX))
 class InputCsvView(CsvView):
     """The uploaded file, byte for byte, also where it is a workbook."""
 
