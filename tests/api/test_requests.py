@@ -251,13 +251,14 @@ def test_a_workbook_comes_back_as_one_and_as_csv(api: Checked) -> None:
     assert links["outputXlsx"] == f"http://testserver{stem}/output.xlsx"
     given = api.get(f"{stem}/output.xlsx")
     assert given["Content-Type"] == XLSX
-    rows = values(given.getvalue(), "Products")
+    book = given.getvalue()
+    rows = values(book, "Products")
     assert [row[6:] for row in rows[2:]] == [
         ["Output Image Urls", "Status", "Error"],
         *([url, "COMPLETED", None] for url in _addresses(request)),
     ]
     with store.open_read(request.output_csv) as stored:
-        assert (request.output_csv[-5:], stored.read()) == (".xlsx", given.getvalue())
+        assert (request.output_csv[-5:], stored.read()) == (".xlsx", book)
     answer = api.get(f"{stem}/output.csv?output=replace")
     assert answer["Content-Disposition"] == 'attachment; filename="output-products.csv"'
     lines = answer.getvalue().decode("utf-8-sig").splitlines()
