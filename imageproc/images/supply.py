@@ -32,8 +32,10 @@ NO_IMAGES_SECONDS = 2.0
 MOST_HOSTS = 20
 # A pump that has nothing else to do waits so long for a host to open.
 WORTH_WAITING = timedelta(seconds=15)
-# No more slots are taken of a host while so many images are late for theirs.
+# No more slots are taken of a host while so many images are late for theirs, or what it is given in
+# so many seconds.
 MOST_LATE = 4
+MOST_LATE_SECONDS = 0.5
 
 
 class Supply:
@@ -132,7 +134,8 @@ class Supply:
         jobs: list[Job] = []
         for host in self._hosts_to_look_at():
             row = watch.rows[host]
-            if late[host] >= MOST_LATE or not row.slots(row.now, 0):
+            most_late = max(MOST_LATE, MOST_LATE_SECONDS * (row.current_pace or 0.0))
+            if late[host] >= most_late or not row.slots(row.now, 0):
                 continue
             found = claim.claim_slots(host, Skip(requests=locked_requests))
             if found is None:

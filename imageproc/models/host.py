@@ -220,16 +220,17 @@ class Host(models.Model):
         self.closings = 0
 
     def raise_pace(self, now: datetime) -> None:
-        """Evenly up to the pace at which it last refused, ever faster beyond: the surer the limit
-        and the longer a refusal closes the host, the more slowly (after CUBIC, RFC 9438)."""
+        """Soon to near the pace at which it last refused, gently past that, ever faster beyond: the
+        surer the limit and the longer a refusal closes the host, the more slowly (after CUBIC, RFC
+        9438)."""
         if self.found_pace is None or self.limit is None or self.opened_at is None:
             return
         scale = SEARCH_SECONDS * 2**self.confirmed
         if self.confirmed:  # otherwise it is a guess from few answers
             scale *= max(1.0, self.pause)
         x = (now - self.opened_at).total_seconds() / scale
-        pace = self.found_pace + (self.limit - self.found_pace) * x + BEYOND * self.limit * x**3
-        self.pace = min(FASTEST_PACE, pace)
+        below = (self.limit - self.found_pace) * max(0.0, 1 - x) ** 3
+        self.pace = min(FASTEST_PACE, self.limit - below + BEYOND * self.limit * x**3)
 
     def lost_patience(self, now: datetime, seconds: float) -> bool:
         """Whether it has given no proper answer for so long."""

@@ -37,6 +37,10 @@ class LimitedOrigin(Origin):
         """``count`` sound images, each of which must be done."""
         return {f"{self.url}/numbered/{n}.jpg": "COMPLETED" for n in range(count)}
 
+    def took(self) -> float:
+        """Seconds from the first request to the last."""
+        return self.log[-1][0] - self.log[0][0]
+
     def busiest(self, seconds: float) -> int:
         """The most requests within a span of so many seconds."""
         times = [at for at, _ in self.log]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 
 from playwright.sync_api import Page, expect
 
@@ -151,3 +152,20 @@ def test_the_list_finds_and_deletes(page: Page, service: Service, shop: Origin) 
     expect(page.locator(".messages")).to_have_text("products.csv was deleted.")
     expect(row).to_have_count(0)
     assert not overflows(page)
+
+
+def test_the_page_tells_what_its_images_wait_for(
+    page: Page, service: Service, shop: Origin
+) -> None:
+    """A host of its own, so that the pace is no other test's: a name of this machine."""
+    data = sheet(shop, *CATALOGUE, *(f"{path}?again" for path in CATALOGUE))
+    open_request(page, service, data.replace(b"127.0.0.1", b"localhost"), hostPace="1")
+    wait = page.locator(".host-wait")
+    expect(wait).to_have_text(
+        re.compile(
+            r"^[2-8] images wait for localhost: An upload has set its pace · 1.0 a second\.$"
+        )
+    )
+    expect(page.locator(".pace")).to_have_text(re.compile(r"about \d+\s+s left"))
+    finished(page)
+    expect(wait).to_have_count(0)
