@@ -419,6 +419,22 @@ UNFOLD: dict[str, Any] = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("web/favicon.svg")}
     ],
     "DASHBOARD_CALLBACK": "imageproc.admin.dashboard.dashboard",
+    # The green of the pages (static/web/base.css).
+    "COLORS": {
+        "primary": {
+            "50": "#effaf6",
+            "100": "#d8f2e9",
+            "200": "#b4e5d6",
+            "300": "#86dcc6",
+            "400": "#63cdb2",
+            "500": "#2bab8c",
+            "600": "#0c6b58",
+            "700": "#085143",
+            "800": "#0a4338",
+            "900": "#0a382f",
+            "950": "#07251e",
+        }
+    },
     "SIDEBAR": {"show_search": True, "show_all_applications": False},
 }
 

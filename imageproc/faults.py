@@ -67,7 +67,9 @@ ADDRESS_FORBIDDEN = _permanent(
     "Use a link that is reachable from the public internet.",
 )
 PORT_FORBIDDEN = _permanent(
-    "port_forbidden", "The link uses a network port that is not allowed.", "Use port 80 or 443."
+    "port_forbidden",
+    "The link uses a network port that is not allowed.",
+    "Use a port that is allowed, such as 443.",
 )
 # The network.
 DNS_FAILED = _transient(

@@ -122,7 +122,7 @@ class StorageProbe:
             self._finished.set()
 
 
-def _check_storage() -> str:
+def check_storage() -> str:
     """Write a small object under this host's name and read it back."""
     key = names.probe_key(socket.gethostname())
     try:
@@ -137,7 +137,7 @@ def _check_storage() -> str:
     return "" if same else "what was written reads back differently"
 
 
-_storage = StorageProbe(_check_storage)
+_storage = StorageProbe(check_storage)
 
 
 def _workers() -> str:

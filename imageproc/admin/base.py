@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
@@ -25,6 +26,7 @@ STATUS_COLORS = {
     "SENDING": "info",
     "FAILED": "danger",
     "CANCELLED": "warning",
+    "COMPLETED, with failures": "warning",
 }
 
 
@@ -102,6 +104,10 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]
     def find_text(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         return queryset.none()
 
+    def describe(self, one: Any) -> str:
+        """An object on a confirmation page: names and counts, no ids."""
+        return str(one)
+
     def page_of(self, one: Model) -> str:
         return page_of(one)
 
@@ -114,7 +120,7 @@ def page_of(one: Model) -> str:
 def list_of(model: type[Model], **lookups: Any) -> str:
     """The address of a list, filtered."""
     stem = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-    return stem + "?" + "&".join(f"{name}={value}" for name, value in lookups.items())
+    return f"{stem}?{urlencode(lookups)}" if lookups else stem
 
 
 def size(value: int | None) -> str:

@@ -8,13 +8,20 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 
 from imageproc.admin.base import OPERATE, list_of, size
 from imageproc.faults import by_code
-from imageproc.models import ProductImage, Switch, WebhookDelivery
+from imageproc.models import (
+    ClusterHeartbeat,
+    ProcessingRequest,
+    ProductImage,
+    Switch,
+    WebhookDelivery,
+)
 from imageproc.requests.report import fleet
 
-GREEN, RED, BLUE = "#16a34a", "#dc2626", "#2563eb"
+GREEN, RED, BLUE = "#0c8a70", "#dc2626", "#2563eb"
 CHART_OPTIONS = {
     "aspectRatio": 4,
     "scales": {
@@ -48,13 +55,28 @@ def _figures(hour: fleet.Rate) -> list[dict[str, str]]:
     minute, alive, sending = fleet.rate(minutes=5), fleet.workers(), fleet.deliveries()
     not_tried = sending["owed"] - sending["retrying"]
     failed = list_of(ProductImage, state="FAILED")
+    running = list_of(ProcessingRequest, status__exact="PROCESSING")
+    every = list_of(ProcessingRequest)
     return [
-        _figure("Images waiting", f"{sum(waiting.values()):,}", _parts(waiting)),
-        _figure("Oldest waiting image", _span(max(oldest.values())), "of the images that are due"),
-        _figure("Images per second", f"{minute.per_second:.1f}", "over the last 5 minutes"),
+        _figure("Images waiting", f"{sum(waiting.values()):,}", _parts(waiting), running),
+        _figure(
+            "Oldest waiting image",
+            _span(max(oldest.values())),
+            "of the images that are due",
+            running,
+        ),
+        _figure(
+            "Images per second",
+            f"{minute.per_second:.1f}",
+            "over the last 5 minutes",
+            list_of(ProductImage, state="PROCESSING"),
+        ),
         _figure("Errors", f"{hour.error_ratio:.1%}", f"{hour.failed:,} in the last hour", failed),
         _figure(
-            "Workers alive", str(alive["images"]), f"plus {alive['control']} for control tasks"
+            "Workers alive",
+            str(alive["images"]),
+            f"plus {alive['control']} for control tasks",
+            list_of(ClusterHeartbeat),
         ),
         _figure(
             "Failed webhooks",
@@ -62,7 +84,7 @@ def _figures(hour: fleet.Rate) -> list[dict[str, str]]:
             f"in the last day; {not_tried} waiting, {sending['retrying']} retrying",
             list_of(WebhookDelivery, status__exact="FAILED"),
         ),
-        _figure("Stored", size(fleet.storage_bytes()), "images of all requests"),
+        _figure("Stored", size(fleet.storage_bytes()), "images of all requests", every),
     ]
 
 
@@ -86,15 +108,26 @@ def _switches() -> list[dict[str, Any]]:
 def _reasons(hour: fleet.Rate) -> list[list[str]]:
     ended = max(1, hour.completed + hour.failed)
     return [
-        [by_code(code).message, f"{images:,}", f"{images / ended:.1%}"]
+        [
+            by_code(code).message,
+            _link(f"{images:,}", list_of(ProductImage, error_code=code)),
+            f"{images / ended:.1%}",
+        ]
         for code, images in fleet.reasons(hours=1)
     ]
 
 
 def _hosts() -> list[list[str]]:
     return [
-        [host, f"{images:,}", by_code(code).message] for host, images, code in fleet.failing_hosts()
+        [host, _link(f"{images:,}", list_of(ProductImage, host=host)), by_code(code).message]
+        for host, images, code in fleet.failing_hosts()
     ]
+
+
+def _link(text: str, href: str) -> str:
+    return format_html(
+        '<a class="text-primary-600 underline dark:text-primary-500" href="{}">{}</a>', href, text
+    )
 
 
 def _table(headers: list[str], rows: list[list[str]]) -> dict[str, Any]:

@@ -6,16 +6,20 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 
 from imageproc.admin.base import STATUS_COLORS, OperatorAdmin, ago, size
 from imageproc.admin.operation import Operation, on_list, on_page
+from imageproc.faults import by_code
 from imageproc.models import ImageStatus, ProcessingRequest, Product, ProductImage
 from imageproc.requests import operations, report
+from imageproc.requests.report import fleet
 
+# A text is looked for in so many newest images.
+SEARCHED = 100_000
 PICTURE = '<img src="{}" alt="{}" loading="lazy" class="max-h-80 rounded-default">'
 LINK = (
     '<a class="text-primary-600 dark:text-primary-500" href="{}" rel="noreferrer"'
@@ -55,6 +59,48 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(status=self.value()) if self.value() in allowed else queryset
 
 
+class FailedBy(admin.SimpleListFilter):
+    """Filters failed images by one column. The values are those of the request, else those of the
+    last hour."""
+
+    column = ""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        chosen = request.GET.get(self.parameter_name or "")
+        of_request = request.GET.get("request__id__exact")
+        values = dict.fromkeys([chosen] if chosen else [])
+        values |= dict.fromkeys(self.values(of_request))
+        return [(value, self.label(value)) for value in values]
+
+    def values(self, of_request: str | None) -> list[str]:
+        try:
+            request_id = UUID(of_request) if of_request else None
+        except ValueError:
+            return []
+        return fleet.failed_by(self.column, request_id)
+
+    def label(self, value: str) -> str:
+        return value
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not (value := self.value()):
+            return queryset
+        return queryset.filter(status=ImageStatus.FAILED, **{self.column: value})
+
+
+class ReasonFilter(FailedBy):
+    title = "reason"
+    parameter_name = column = "error_code"
+
+    def label(self, value: str) -> str:
+        return by_code(value).message
+
+
+class HostFilter(FailedBy):
+    title = "host of failures"
+    parameter_name = column = "host"
+
+
 class RequestFilter(admin.SimpleListFilter):
     """Set by links from a request's page. Orders by an index (in_file_order)."""
 
@@ -91,7 +137,7 @@ def _of_request(images: Any, request_id: UUID) -> QuerySet[Any]:
 class ImageAdmin(OperatorAdmin):
     list_display = ("product_of", "state", "host", "attempts", "error_code", "sizes", "finished")
     list_select_related = ("product", "request")
-    list_filter = (StateFilter, RequestFilter)
+    list_filter = (StateFilter, ReasonFilter, HostFilter, RequestFilter)
     linked_by = frozenset({"product__id__exact"})
     search_fields = ("id",)
     search_ids: ClassVar = {
@@ -99,7 +145,10 @@ class ImageAdmin(OperatorAdmin):
         "request_id": ProcessingRequest,
         "product_id": Product,
     }
-    search_help_text = "Id of the image, its product or its request"
+    search_help_text = (
+        "Serial number, product name, link or file name (of the newest 100,000 images, or of one "
+        "request), or the id of an image, product or request"
+    )
     raw_id_fields = ("product", "request")
     most_at_once = 1000
     actions = (on_list(RETRY),)
@@ -126,6 +175,28 @@ class ImageAdmin(OperatorAdmin):
         if name == "request_id":
             return _of_request(queryset, wanted)
         return super().within(queryset, name, wanted)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Looks for a text in one request or in the newest images, never in the whole table."""
+        self.one_request = RequestFilter.parameter_name in request.GET
+        return super().get_search_results(request, queryset, search_term)
+
+    def find_text(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        if not self.one_request:
+            newest = ProductImage.objects.order_by("-id").values_list("id", flat=True)
+            if oldest := newest[SEARCHED : SEARCHED + 1].first():
+                queryset = queryset.filter(id__gt=oldest)
+        names = ("product__serial_number", "product__product_name", "input_url")
+        found = Q(request__file_name__icontains=term)
+        for name in names:
+            found |= Q(**{f"{name}__icontains": term})
+        return queryset.filter(found)
+
+    def describe(self, one: ProductImage) -> str:
+        product = f"{one.product.serial_number} {one.product.product_name}".strip()
+        return f"{product}, picture {one.position}, of {one.request.file_name}"
 
     @display(description="Product", header=True)
     def product_of(self, image: ProductImage) -> list[str]:

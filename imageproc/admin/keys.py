@@ -6,10 +6,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from imageproc.admin.base import OperatorAdmin, ago
 from imageproc.admin.operation import Operation, on_list, on_page
@@ -29,9 +33,19 @@ REVOKE = Operation(
 
 
 class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
+    owner = forms.ModelChoiceField(
+        User.objects.all(),
+        to_field_name="username",
+        label="Owner (user name)",
+        help_text="Programs with this key see and change this user's requests.",
+        widget=UnfoldAdminTextInputWidget(),
+        error_messages={"invalid_choice": "There is no user of this name."},
+    )
     scopes = forms.MultipleChoiceField(
         choices=[(scope, scope) for scope in SCOPES],
         initial=list(SCOPES),
+        help_text="upload: send catalogues. read: see progress and results. operate: retry, "
+        "cancel, continue, delete, priorities and the webhook secret.",
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
 
@@ -61,6 +75,9 @@ class KeyAdmin(OperatorAdmin):
             return IssueForm.Meta.fields
         times = ("created_at", "expires_at", "last_used_at", "revoked_at")
         return ("owner", "name", "prefix", "may", *times)
+
+    def describe(self, one: ApiKey) -> str:
+        return f"{one.name} ({one.prefix}…) of {one.owner}"
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: Any) -> None:
         data = form.cleaned_data

@@ -88,7 +88,7 @@ def ask_then_do(
         "title": operation.title,
         "opts": admin.opts,
         "operation": operation,
-        "named": objects[:NAMED],
+        "named": [admin.describe(one) for one in objects[:NAMED]],
         "more": max(0, len(objects) - NAMED),
         "form": form,
         "back": back,

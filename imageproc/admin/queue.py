@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from django.contrib import admin
 from django.contrib.admin.exceptions import NotRegistered
+from django.http import HttpRequest
 from django_q.admin import FailAdmin, QueueAdmin
 from django_q.models import Failure, OrmQ, Schedule, Success
 from unfold.admin import ModelAdmin
@@ -16,8 +17,15 @@ for model in (OrmQ, Success, Failure, Schedule):
         admin.site.unregister(model)
 
 
+class Hidden:
+    """Reached by its address only: the table is empty unless something is being looked into."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return False
+
+
 @admin.register(OrmQ)
-class WaitingTaskAdmin(ModelAdmin, QueueAdmin):  # type: ignore[misc]
+class WaitingTaskAdmin(Hidden, ModelAdmin, QueueAdmin):  # type: ignore[misc]
     """Tasks that no cluster has taken yet, without q2's column of locks, which are never set."""
 
     list_display = ("id", "key", "func", "args")
@@ -26,5 +34,5 @@ class WaitingTaskAdmin(ModelAdmin, QueueAdmin):  # type: ignore[misc]
 
 
 @admin.register(Failure)
-class FailureAdmin(ModelAdmin, FailAdmin):  # type: ignore[misc]
+class FailureAdmin(Hidden, ModelAdmin, FailAdmin):  # type: ignore[misc]
     pass

@@ -149,7 +149,14 @@ class RequestAdmin(OperatorAdmin):
 
     @display(description="State", label=STATUS_COLORS)
     def state(self, request: ProcessingRequest) -> str:
-        return request.status
+        with_failures = request.status == RequestStatus.COMPLETED and request.failed_images
+        return "COMPLETED, with failures" if with_failures else request.status
+
+    def describe(self, one: ProcessingRequest) -> str:
+        parts = [f"{one.completed_images:,} of {one.total_images:,} images done"]
+        if one.failed_images:
+            parts.append(f"{one.failed_images:,} failed")
+        return f"{one.file_name} of {one.owner}: {', '.join(parts)}"
 
     @display(description="Images")
     def progress(self, request: ProcessingRequest) -> str:

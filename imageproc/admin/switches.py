@@ -48,6 +48,7 @@ def _set(switch: Switch, paused: bool) -> bool:
 
 @admin.register(Switch)
 class SwitchAdmin(OperatorAdmin):
+    list_before_template = "admin/operate/switches.html"
     list_display = ("name", "state", "effect", "changed")
     ordering: ClassVar = ("name",)
     actions_detail = ("pause", "resume")
@@ -77,6 +78,7 @@ class SwitchAdmin(OperatorAdmin):
 
 @admin.register(ClusterHeartbeat)
 class HeartbeatAdmin(OperatorAdmin):
+    list_before_template = "admin/operate/heartbeats.html"
     list_display = ("name", "host", "pid", "workers", "state", "beat")
     ordering: ClassVar = ("name", "host", "pid")
     fields = ("name", "host", "pid", "workers", "state", "beat", "started_at")

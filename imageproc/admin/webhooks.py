@@ -70,6 +70,9 @@ class DeliveryAdmin(OperatorAdmin):
         deliveries: QuerySet[WebhookDelivery] = super().get_queryset(request)
         return deliveries.defer("request__sheet", "request__recipe")
 
+    def describe(self, one: WebhookDelivery) -> str:
+        return f"{one.event} of {one.request.file_name} to {self.receiver(one)}"
+
     @display(description="State", label=STATUS_COLORS)
     def state(self, delivery: WebhookDelivery) -> str:
         return delivery.status

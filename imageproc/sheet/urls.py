@@ -30,6 +30,12 @@ SPACE = UrlProblem(
     "Write a space in a link as %20, and put full links between the separators.",
 )
 INVISIBLE = UrlProblem("url_control", "The link contains a control or invisible character.")
+LOCAL_FILE = UrlProblem(
+    "url_local_file",
+    "This is a file on your computer, which we cannot reach. Put it on the web and use its link.",
+)
+# "C:\\a.jpg", "\\\\server\\a.jpg", "file:///a.jpg", "/Users/me/a.jpg", "~/a.jpg"
+_LOCAL_FILE = re.compile(r"[A-Za-z]:[\\/]|\\\\|file:|/(Users|home|Volumes)/|~/", re.IGNORECASE)
 BACKSLASH = UrlProblem("url_backslash", "The link contains a backslash. Use forward slashes.")
 
 
@@ -73,6 +79,8 @@ def _escaped(text: str) -> str:
 def _spoilt(text: str) -> UrlProblem | None:
     if len(text) > MAX_URL:
         return TOO_LONG
+    if _LOCAL_FILE.match(text):
+        return LOCAL_FILE
     if _SPACE.search(text):  # before control characters: a newline is white space first
         return SPACE
     if _INVISIBLE.search(text):

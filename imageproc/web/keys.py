@@ -42,6 +42,14 @@ def revoke(request: WebRequest, owner_id: int, key_id: int) -> HttpResponseBase:
 
 @require_GET
 @personal
+def password_changed(request: WebRequest, owner_id: int) -> HttpResponseBase:
+    """After a change of the password: say so, on the first page."""
+    messages.success(request, "Your password is changed.")
+    return redirect("web:home")
+
+
+@require_GET
+@personal
 def replace_secret(request: WebRequest, owner_id: int) -> HttpResponseBase:
     """Ask before the secret is replaced."""
     name = "web/parts/replace_secret.html" if request.htmx else "web/replace_secret.html"

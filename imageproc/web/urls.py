@@ -1,7 +1,7 @@
 """The addresses of the pages."""
 
 from django.contrib.auth import views as auth
-from django.urls import path
+from django.urls import path, reverse_lazy
 
 from imageproc.web import keys, requests, uploads
 from imageproc.web.forms import SignInForm
@@ -41,5 +41,13 @@ urlpatterns = [
         ),
         name="sign-in",
     ),
+    path(
+        "password/",
+        auth.PasswordChangeView.as_view(
+            template_name="web/password.html", success_url=reverse_lazy("web:password-changed")
+        ),
+        name="password",
+    ),
+    path("password/changed/", keys.password_changed, name="password-changed"),
     path("sign-out/", auth.LogoutView.as_view(), name="sign-out"),
 ]

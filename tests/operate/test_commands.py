@@ -114,7 +114,7 @@ class TestProcess:
     def test_a_refused_file_is_told_by_line(self, tmp_path: Path) -> None:
         sheet = tmp_path / "bad.csv"
         sheet.write_text("S. No.,Product Name,Input Image Urls\n1,Shoe,not-a-link\n")
-        with pytest.raises(CommandError, match="line 2: ") as refused:
+        with pytest.raises(CommandError, match="row 2: ") as refused:
             call_command("process", str(sheet))
         assert refused.value.returncode == 2
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _not_asked_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a new process."""
-    monkeypatch.setitem(health.PARTS, "storage", StorageProbe(health._check_storage))
+    monkeypatch.setitem(health.PARTS, "storage", StorageProbe(health.check_storage))
 
 
 def beat(*names: str) -> None:

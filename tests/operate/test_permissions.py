@@ -13,6 +13,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.db import models
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -107,6 +108,11 @@ def things() -> dict[type[models.Model], models.Model]:
 def thing_for(things: dict[Any, Any], model: Any, name: str) -> Any:
     if name == "open":
         Host.objects.update(held=True)
+    if name == "continue_cancelled":
+        ProductImage.objects.filter(status="COMPLETED").update(status="CANCELLED")
+        ProcessingRequest.objects.update(
+            status="CANCELLED", completed_at=Now(), completed_images=0, cancelled_images=2
+        )
     return Switch.objects.get(name=Switch.WORKERS) if name == "resume" else things[model]
 
 
@@ -221,7 +227,7 @@ def test_the_switches_of_the_first_page_are_the_operators() -> None:
 
 
 def test_who_issues_a_key_has_the_right_to() -> None:
-    data = {"owner": build.owner().pk, "name": "shop", "scopes": ["read"]}
+    data = {"owner": build.owner().username, "name": "shop", "scopes": ["read"]}
     path = reverse("admin:imageproc_apikey_add")
     assert staff(*VIEW, "operate").post(path, data).status_code == 403
     assert not ApiKey.objects.exists()

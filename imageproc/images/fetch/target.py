@@ -6,6 +6,8 @@ checked when it is connected to (``dial``).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
@@ -35,10 +37,17 @@ def parse(url: str, policy: Policy) -> Url:
     return parts
 
 
+def _listed(ports: Iterable[int]) -> str:
+    """80, 443 or 8080."""
+    *most, last = map(str, sorted(ports))
+    return f"{', '.join(most)} or {last}" if most else last
+
+
 @lru_cache(maxsize=4096)
 def _check_host(host: str, port: int, policy: Policy) -> Fault | None:
     if port not in policy.allow_ports:
-        return PORT_FORBIDDEN.because(f"port {port}")
+        remedy = f"Use port {_listed(policy.allow_ports)}."
+        return replace(PORT_FORBIDDEN, remedy=remedy, detail=f"port {port}")
     address = literal(host)
     if address is not None and not allowed(address, policy):
         return ADDRESS_FORBIDDEN.because(str(address))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,8 +26,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from imageproc import intake
 from imageproc.api.auth import local_user
-from imageproc.images.recipe import PRESETS
-from imageproc.models import ClusterHeartbeat, ProcessingRequest
+from imageproc.images.recipe import FILE_TYPES, MAX_SIDE, PRESETS
+from imageproc.models import ClusterHeartbeat, Priority, ProcessingRequest
 from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
 from imageproc.requests import operations
 from imageproc.requests.report.saved import output_path, save
@@ -49,7 +51,14 @@ class Command(BaseCommand):
         parser.add_argument("csv", type=Path)
         parser.add_argument("--out", type=Path, default=Path("results"), metavar="FOLDER")
         parser.add_argument("--preset", choices=sorted(PRESETS), default="catalog")
-        parser.add_argument("--format", help="format of the results, such as jpeg or webp")
+        parser.add_argument("--format", choices=sorted(FILE_TYPES), help="format of the results")
+        for name in ("max-width", "max-height"):
+            parser.add_argument(f"--{name}", type=_within(MAX_SIDE), metavar="PIXELS")
+        parser.add_argument("--quality", type=_within(100), metavar="1-100")
+        parser.add_argument("--background", type=_colour, metavar="#RRGGBB")
+        parser.add_argument("--store-originals", action="store_true")
+        parser.add_argument("--priority", choices=Priority.values, default=Priority.NORMAL.value)
+        parser.add_argument("--webhook-url", default="", metavar="URL")
         parser.add_argument(
             "--columns",
             type=columns,
@@ -141,6 +150,23 @@ class Command(BaseCommand):
         return SOME_FAILED if done < request.total_images else ALL_DONE
 
 
+def _within(most: int) -> Callable[[str], int]:
+    """A whole number from 1 to ``most``, for argparse."""
+
+    def number(text: str) -> int:
+        if not 1 <= int(text) <= most:
+            raise ArgumentTypeError(f"{text} is not between 1 and {most}")
+        return int(text)
+
+    return number
+
+
+def _colour(text: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        raise ArgumentTypeError(f"{text} is not a colour such as #ffffff")
+    return text
+
+
 def columns(text: str) -> Choice:
     """An argument of argparse: a ValueError or TypeError is its complaint."""
     chosen = json.loads(text)
@@ -159,6 +185,13 @@ def _options(arguments: dict[str, Any]) -> intake.Options:
     return intake.Options(
         preset=arguments["preset"],
         format=arguments["format"],
+        max_width=arguments["max_width"],
+        max_height=arguments["max_height"],
+        quality=arguments["quality"],
+        background=arguments["background"],
+        store_originals=arguments["store_originals"],
+        priority=arguments["priority"],
+        webhook_url=arguments["webhook_url"],
         columns=arguments["columns"],
         host_pace=arguments["host_pace"],
         image_base=arguments["base_url"],
@@ -199,12 +232,14 @@ def _refusals(csv: Path) -> Iterator[None]:
     except OSError as error:
         raise CommandError(f"{csv}: {error.strerror}", returncode=REFUSED) from error
     except intake.Refused as refused:
-        lines = [f"line {e['line']}: {e['message']} ({e['value']})" for e in refused.errors]
+        lines = [
+            f"row {e['row'] or e['line']}: {e['message']} ({e['value']})" for e in refused.errors
+        ]
         raise CommandError("\n".join([refused.message, *lines]), returncode=REFUSED) from refused
 
 
 def _line(error: LineError) -> str:
-    return f"line {error.line}: {error.message} ({error.value})"
+    return f"row {error.row or error.line}: {error.message} ({error.value})"
 
 
 @contextmanager

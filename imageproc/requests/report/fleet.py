@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import F, Min, OuterRef, QuerySet, Subquery, Sum
@@ -158,6 +159,17 @@ def failing_hosts() -> list[tuple[str, int, str]]:
     of_newest = FailureTally.objects.filter(request__in=newest)
     hosts = of_newest.values("host").annotate(total=Sum("images")).order_by("-total", "host")[:TOP]
     return [(row["host"], row["total"], _main_code(of_newest, row["host"])) for row in hosts]
+
+
+def failed_by(column: str, request_id: UUID | None = None) -> list[str]:
+    """The TOP reasons ("error_code") or hosts ("host") of failed images, the most frequent first:
+    of one request, or of the newest ones."""
+    tallies = FailureTally.objects.filter(request=request_id)
+    if request_id is None:
+        newest = ProcessingRequest.objects.order_by("-id").values_list("id", flat=True)
+        tallies = FailureTally.objects.filter(request__in=list(newest[:RECENT_REQUESTS]))
+    counts = tallies.values_list(column).annotate(total=Sum("images")).order_by("-total", column)
+    return [value for value, _ in counts[:TOP]]
 
 
 def storage_bytes() -> int:

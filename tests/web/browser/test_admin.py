@@ -75,7 +75,7 @@ def test_every_page_of_the_operators(
     expect(page.get_by_role("link", name="imageproc")).to_be_visible()
     walk.look()
     walk.open("/admin/imageproc/apikey/add/")
-    page.locator("[name=owner]").fill("1")
+    page.locator("[name=owner]").fill("root")
     page.locator("[name=name]").fill("Shop")
     page.locator("[name=_save]").click()
     expect(page.get_by_text("copy it now")).to_be_visible()
