@@ -19,7 +19,7 @@ from imageproc.images.sources import source_id
 from imageproc.models import Host, ProcessingRequest, Product, ProductImage, RowError
 from imageproc.models.bulk import analyze, insert_rows
 from imageproc.models.ids import uuid7_text
-from imageproc.models.request import MAX_TASK_ATTEMPTS
+from imageproc.models.request_states import MAX_TASK_ATTEMPTS
 from imageproc.requests import completion
 from imageproc.requests.hold import Hold
 from imageproc.requests.stored_input import InputLostError, open_checked

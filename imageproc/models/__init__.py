@@ -9,7 +9,8 @@ from imageproc.models.mapping import ColumnMapping
 from imageproc.models.minute import FinishedImage, MinuteTally
 from imageproc.models.picture import Change, Picture, StoredObject
 from imageproc.models.product import Product
-from imageproc.models.request import Priority, ProcessingRequest, RequestStatus
+from imageproc.models.request import Priority, ProcessingRequest
+from imageproc.models.request_states import RequestStatus
 from imageproc.models.rowerror import RowError
 from imageproc.models.switch import Switch
 from imageproc.models.tally import FailureTally

@@ -14,7 +14,8 @@ from django.db.models.functions import Now
 from imageproc.models.ids import uuid7
 from imageproc.models.picture import Change, Picture
 from imageproc.models.product import Product
-from imageproc.models.request import ProcessingRequest, RequestStatus
+from imageproc.models.request import ProcessingRequest
+from imageproc.models.request_states import RequestStatus
 
 
 class ImageStatus(models.TextChoices):

@@ -12,7 +12,7 @@ from imageproc import sheet
 from imageproc.faults import CLOSING_DIED, COMPLETION_DIED, INPUT_UNREADABLE, Fault
 from imageproc.images import names, store
 from imageproc.models import ProcessingRequest, ProductImage
-from imageproc.models.request import MAX_TASK_ATTEMPTS
+from imageproc.models.request_states import MAX_TASK_ATTEMPTS
 from imageproc.requests import report, webhooks
 from imageproc.requests.hold import Hold
 from imageproc.requests.stored_input import InputLostError

@@ -3,8 +3,8 @@
 What other requests still name stays: its rows first cease to name pictures, then those that nobody
 names are deleted with their objects (images.sources), then what lies in its folder without a
 picture. Every step can be repeated, so after a kill another worker starts again and loses nothing.
-The request's own row stays for models.request.REMAINS_SECONDS: a worker that had an image in hand
-may store it after the objects were deleted, and the second pass deletes that too.
+The request's own row stays for models.request_states.REMAINS_SECONDS: a worker that had an image in
+hand may store it after the objects were deleted, and the second pass deletes that too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 from imageproc.faults import REMOVAL_DIED
 from imageproc.images import names, sources, store
 from imageproc.models import Picture, ProcessingRequest, Product, ProductImage
-from imageproc.models.request import MAX_TASK_ATTEMPTS
+from imageproc.models.request_states import MAX_TASK_ATTEMPTS
 from imageproc.requests.hold import Hold
 
 log = logging.getLogger(__name__)

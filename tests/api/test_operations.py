@@ -25,7 +25,7 @@ from imageproc.models import (
     Switch,
     WebhookDelivery,
 )
-from imageproc.models.request import REMAINS_SECONDS
+from imageproc.models.request_states import REMAINS_SECONDS
 from imageproc.requests import completion, operations, removal
 from tests.support import build
 

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from imageproc.models import ProcessingRequest, RequestStatus
-from imageproc.models.request import MAX_TASK_ATTEMPTS
+from imageproc.models.request_states import MAX_TASK_ATTEMPTS
 from tests.support import build
 from tests.support.changes import after, at, changes
 

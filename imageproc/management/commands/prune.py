@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db.models.functions import Now
 
 from imageproc.models import ProcessingRequest
-from imageproc.models.request import FINAL
+from imageproc.models.request_states import FINAL
 from imageproc.requests import operations, removal
 
 BATCH = 100
