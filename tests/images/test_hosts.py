@@ -96,6 +96,18 @@ def test_connections_begin_few_and_grow_with_the_answers() -> None:
     assert watch.connections_to(NAME) == FIRST_CONNECTIONS
 
 
+def test_a_host_that_does_not_answer_gets_fewer_connections_each_time() -> None:
+    """But always one, or it would never be met again."""
+    watch, [job] = Watch(), jobs(1)
+    found = []
+    for _ in range(5):
+        watch.judge(Failed(job, CONNECT_FAILED))
+        found.append(watch.connections_to(NAME))
+    assert found == [FIRST_CONNECTIONS - 1, FIRST_CONNECTIONS - 2, FIRST_CONNECTIONS - 3, 1, 1]
+    watch.judge(build.done(job))
+    assert watch.connections_to(NAME) == FIRST_CONNECTIONS + 1
+
+
 def test_a_refused_image_goes_back_with_no_attempt_used_and_its_host_is_closed() -> None:
     [job] = jobs(1)
     refused = [Deferred(job, HOST_BUSY.because("HTTP 429", retry_after=9))]

@@ -10,14 +10,14 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from imageproc.faults import NOT_FOUND
-from imageproc.images import storing
+from imageproc.images import hosts, storing
 from imageproc.images.claim import claim
 from imageproc.images.outbox import Outbox
 from imageproc.images.outcome import Failed
 from imageproc.images.pump import Pump
 from imageproc.images.record import record
 from imageproc.images.sweep import return_expired
-from imageproc.models import ProcessingRequest, ProductImage
+from imageproc.models import Host, ProcessingRequest, ProductImage
 from tests.support import build
 from tests.support.locks import locked
 
@@ -129,3 +129,19 @@ def test_more_of_a_request_is_claimed_unless_its_outcomes_wait_for_long(
         assert box.locked_requests() == {request.id}
     box.flush()
     assert (box.recorded, box.outcomes, box.locked_requests()) == (1, [], frozenset())
+
+
+def test_images_of_a_dead_host_end_later_where_their_request_is_locked() -> None:
+    """Not halfway: neither the images nor the counter, and the host is not met afresh yet."""
+    first, second = build.request(images=2), build.request(images=1)
+    host = Host.objects.create(name="shop.example", held=True)
+    with locked(of(first)):
+        assert hosts.give_up([host.name]) == 1
+    assert build.statuses(first) == [build.PENDING] * 2
+    assert build.statuses(second) == [build.FAILED]
+    host.refresh_from_db()
+    assert (of(first).get().failed_images, host.held) == (0, True)
+    assert hosts.give_up([host.name]) == 2
+    assert build.statuses(first) == [build.FAILED] * 2
+    host.refresh_from_db()
+    assert (of(first).get().failed_images, host.held, host.probing) == (2, False, True)
