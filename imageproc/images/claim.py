@@ -32,7 +32,8 @@ from imageproc.models import (
     RequestStatus,
     Switch,
 )
-from imageproc.models.image import ImageQuerySet, attempts_without_end
+from imageproc.models.image import ImageQuerySet
+from imageproc.models.image_states import attempts_without_end
 from imageproc.models.request import RequestQuerySet
 
 # Siblings that one claim takes along; those beyond are claimed when what they wait for is known.

@@ -26,7 +26,7 @@ from imageproc.models import (
     ProductImage,
     WebhookDelivery,
 )
-from imageproc.models.image import MAX_LOSSES, attempts_without_end
+from imageproc.models.image_states import MAX_LOSSES, attempts_without_end
 from imageproc.workers import queue
 
 log = logging.getLogger(__name__)

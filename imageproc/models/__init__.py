@@ -4,7 +4,8 @@ from imageproc.models.access import HostAccess
 from imageproc.models.apikey import ApiKey
 from imageproc.models.heartbeat import ClusterHeartbeat
 from imageproc.models.host import Host, HostReason
-from imageproc.models.image import ImageStatus, ProductImage
+from imageproc.models.image import ProductImage
+from imageproc.models.image_states import ImageStatus
 from imageproc.models.mapping import ColumnMapping
 from imageproc.models.minute import FinishedImage, MinuteTally
 from imageproc.models.picture import Change, Picture, StoredObject
