@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
 from imageproc.images.recipe import MAX_SIDE, PRESETS
 from imageproc.intake import Options
-from imageproc.models import Priority, RequestStatus
+from imageproc.models import ImageStatus, Priority, RequestStatus
 from imageproc.models.apikey import SCOPES
 from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
+from imageproc.requests.report import FailureGroup, GalleryFilter
 from imageproc.sheet import Choice
 
 
@@ -151,10 +153,59 @@ class SearchForm(forms.Form):
 
 
 class CursorForm(forms.Form):
-    """The cursor of a page of images: where it starts or ends."""
+    """The cursor of a page of failed images: the one before its first."""
 
     after = forms.UUIDField(required=False)
-    before = forms.UUIDField(required=False)
+
+
+class GalleryForm(forms.Form):
+    """Searches and filters the pictures of a request. ``groups``: its failures."""
+
+    search = forms.CharField(
+        label="Serial number, name or link",
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(
+            attrs={"type": "search", "placeholder": "Serial number, name or link"}
+        ),
+    )
+    state = forms.ChoiceField(
+        choices=[
+            ("", "Done"),
+            (ImageStatus.FAILED, "Failed"),
+            (ImageStatus.PENDING, "Waiting"),
+            (ImageStatus.CANCELLED, "Cancelled"),
+            ("all", "All states"),
+        ],
+        required=False,
+    )
+    code = forms.ChoiceField(label="Reason", required=False)
+    host = forms.CharField(
+        required=False,
+        max_length=255,
+        widget=forms.TextInput(attrs={"placeholder": "Any host"}),
+    )
+    page = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
+
+    def __init__(self, data: Any, *, groups: list[FailureGroup]) -> None:
+        super().__init__(data)
+        codes: Any = self.fields["code"]
+        codes.choices = [
+            ("", "Any reason"),
+            *((group.code, group.fault.message) for group in groups),
+        ]
+
+    def wanted(self) -> GalleryFilter:
+        data = self.cleaned_data
+        state = {"": ImageStatus.COMPLETED.value, "all": ""}.get(data["state"], data["state"])
+        return GalleryFilter(state, data["search"], data["code"], data["host"].lower())
+
+    def query(self) -> str:
+        """The filter as a query string, for links to other pages."""
+        names = ("search", "state", "code", "host")
+        return urlencode(
+            {name: self.cleaned_data[name] for name in names if self.cleaned_data[name]}
+        )
 
 
 class RetryForm(forms.Form):

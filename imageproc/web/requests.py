@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -15,14 +15,9 @@ from django_htmx.http import trigger_client_event
 from imageproc.models import ImageStatus, ProcessingRequest, ProductImage, RequestStatus
 from imageproc.requests import operations, report
 from imageproc.web.access import WebRequest, own_request, personal
-from imageproc.web.forms import CursorForm, RetryForm, SearchForm
+from imageproc.web.forms import CursorForm, GalleryForm, RetryForm, SearchForm
 
 LIST_SIZE = 20
-
-
-class _Cursor(TypedDict):
-    after: UUID | None
-    before: UUID | None
 
 
 @require_GET
@@ -90,10 +85,10 @@ def outcome(request: WebRequest, owner_id: int, request_id: UUID) -> HttpRespons
 def failed(request: WebRequest, owner_id: int, request_id: UUID, code: str) -> HttpResponseBase:
     """One page of the images that failed for one reason."""
     found = own_request(owner_id, request_id)
-    cursor = _cursor(request)
-    images, after = report.failed_images(found.id, code, after=cursor["after"])
+    start = _after(request)
+    images, after = report.failed_images(found.id, code, after=start)
     context = {"request_row": found, "images": images, "after": after, "code": code}
-    context["more"] = cursor["after"] is not None
+    context["more"] = start is not None
     return render(request, "web/parts/failed.html", context)
 
 
@@ -112,9 +107,12 @@ def picture(
     """One picture before and after: a dialog for htmx, else a page."""
     found = own_request(owner_id, request_id)
     image = _done_image(found, image_id)
+    previous, following = report.neighbours(image)
     context = {
         "request_row": found,
         "image": image,
+        "previous": previous,
+        "following": following,
         "output_url": report.image_url("", image.id, image.output_key),
         "original_url": report.original_url("", image.id, image.original_key),
         "comparable": report.original_type(image) is not None,
@@ -227,18 +225,33 @@ def _webhook(found: ProcessingRequest) -> dict[str, Any]:
 
 
 def _gallery(request: WebRequest, found: ProcessingRequest) -> dict[str, Any]:
-    page = report.gallery_page(found.id, **_cursor(request))
-    growing = not found.is_final and page.before is None and page.after is None
-    pairs = [(image, report.image_url("", image.id, image.output_key)) for image in page.images]
-    return {"request_row": found, "page": page, "pictures": pairs, "growing": growing}
+    form = GalleryForm(
+        request.GET, groups=report.failure_groups(found.id) if found.failed_images else []
+    )
+    if not form.is_valid():
+        raise Http404
+    wanted = form.wanted()
+    page = report.gallery_page(found, wanted, number=form.cleaned_data["page"] or 1)
+    return {
+        "request_row": found,
+        "page": page,
+        "pictures": [
+            (image, report.image_url("", image.id, image.output_key)) for image in page.images
+        ],
+        "gallery_form": form,
+        "filtered": not wanted.is_default,
+        "query": form.query(),
+        "growing": not found.is_final and page.number == 1 and wanted.is_default,
+    }
 
 
-def _cursor(request: WebRequest) -> _Cursor:
-    """The cursors of the query; raises Http404 if one is not an id."""
+def _after(request: WebRequest) -> UUID | None:
+    """The cursor of the query; raises Http404 if it is not an id."""
     form = CursorForm(request.GET)
     if not form.is_valid():
         raise Http404
-    return {"after": form.cleaned_data["after"], "before": form.cleaned_data["before"]}
+    after: UUID | None = form.cleaned_data["after"]
+    return after
 
 
 def _done_image(found: ProcessingRequest, image_id: UUID) -> ProductImage:

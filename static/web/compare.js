@@ -14,3 +14,18 @@ document.addEventListener("htmx:load", (event) => {
   event.detail.elt.querySelectorAll("[data-compare]").forEach(show);
 });
 document.querySelectorAll("[data-compare]").forEach(show);
+
+// Actual size: the picture's own pixels, in a window that scrolls.
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-zoom]");
+  if (!button) return;
+  const zoomed = button.closest(".picture").classList.toggle("zoomed");
+  button.setAttribute("aria-pressed", String(zoomed));
+});
+
+// The arrows turn to the next picture, but where they move the slider or a cursor.
+document.addEventListener("keydown", (event) => {
+  const rel = { ArrowLeft: "prev", ArrowRight: "next" }[event.key];
+  if (!rel || event.target.closest("input, select") || event.altKey || event.ctrlKey || event.metaKey) return;
+  document.querySelector(`.picture [rel=${rel}]`)?.click();
+});

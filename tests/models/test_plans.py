@@ -36,7 +36,7 @@ def pages(request: ProcessingRequest) -> None:
 
 
 def gallery(request: ProcessingRequest) -> None:
-    report.gallery_page(request.id)
+    report.gallery_page(request)
 
 
 def output(request: ProcessingRequest) -> None:

@@ -33,11 +33,6 @@ def failures_page(of: Any, cursor: Any, limit: int) -> Page:
     return report.failed_images(of, "not_found", after=cursor, limit=limit)
 
 
-def gallery_page(of: Any, cursor: Any, limit: int) -> Page:
-    page = report.gallery_page(of, after=cursor, limit=limit)
-    return page.images, page.after
-
-
 def some_requests(count: int) -> tuple[Any, list[Any]]:
     made = [build.request(0, total_products=1, total_images=1) for _ in range(count)]
     build.request(0, owner=build.owner("paul"), total_products=1, total_images=1)
@@ -60,7 +55,6 @@ def images_with(facts: dict[str, Any]) -> Callable[[int], tuple[Any, list[Any]]]
 LISTS: dict[str, tuple[Callable[[int], tuple[Any, list[Any]]], Any]] = {
     "requests": (some_requests, requests_page),
     "failures": (images_with(FAILED), failures_page),
-    "gallery": (images_with(DONE), gallery_page),
 }
 EACH = pytest.mark.parametrize("name", LISTS)
 
@@ -99,18 +93,34 @@ def test_a_row_that_disappears_shifts_nothing(name: str) -> None:
     assert (second, cursor) == (made[4:7], None)
 
 
-def test_the_gallery_backwards_over_gaps() -> None:
-    of, made = images_with(DONE)(8)
-    page = report.gallery_page(of, before=made[7].id, limit=3)
-    assert page.images == made[4:7]
-    assert (page.before, page.after) == (made[4].id, made[6].id)
-    made[5].delete()
-    made[4].delete()
-    assert report.gallery_page(of, before=made[7].id, limit=3).images == [*made[2:4], made[6]]
-    page = report.gallery_page(of, before=made[3].id, limit=3)
-    assert (page.images, page.before, page.after) == (made[:3], None, made[2].id)
-    page = report.gallery_page(of, before=made[0].id, limit=3)
-    assert (page.images, page.before, page.after) == ([], None, None)
+def test_the_gallery_by_number_and_by_filter() -> None:
+    of_id, made = images_with(DONE)(8)
+    of = ProcessingRequest.objects.get(id=of_id)
+    of.completed_images = 8
+    for number, images in {1: made[:3], 2: made[3:6], 3: made[6:], 99: made[6:]}.items():
+        page = report.gallery_page(of, number=number, limit=3)
+        assert (page.images, page.pages, page.total) == (images, 3, 8)
+        assert page.number == min(number, 3)
+    made[2].product.product_name = "Green hat"
+    made[2].product.save()
+    for wanted, images in [
+        (report.GalleryFilter(search="p003"), [made[2]]),
+        (report.GalleryFilter(search="GREEN"), [made[2]]),
+        (report.GalleryFilter(search="/4.jpg"), [made[3]]),
+        (report.GalleryFilter(host="other.example"), []),
+        (report.GalleryFilter(code="too_large"), list(of.images.filter(status="FAILED"))),
+        (report.GalleryFilter(state="PENDING"), list(of.images.filter(status="PENDING"))),
+    ]:
+        page = report.gallery_page(of, wanted)
+        assert (page.images, page.total) == (images, len(images)), wanted
+    assert report.gallery_page(of, report.GalleryFilter(state="")).total == 10
+
+
+def test_the_neighbours_of_a_picture() -> None:
+    _, made = images_with(DONE)(3)
+    assert report.neighbours(made[0]) == (None, made[1].id)
+    assert report.neighbours(made[1]) == (made[0].id, made[2].id)
+    assert report.neighbours(made[2]) == (made[1].id, None)
 
 
 @pytest.mark.parametrize(

@@ -151,33 +151,42 @@ def test_a_page_costs_the_same_however_much_there_is(
         failed_of = build.request(images)
         for place in range(images // 2):
             failed("not_found", f"{place}.example", 1, failed_of)
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(8):
             olga.get(f"/requests/{made.id}/")
-        with django_assert_num_queries(9):
+        with django_assert_num_queries(10):
             olga.get(f"/requests/{failed_of.id}/")
         with django_assert_num_queries(3):
             olga.get("/requests/")
 
 
-def test_the_gallery_turns_its_pages_both_ways(olga: Client) -> None:
+def test_the_gallery_turns_its_pages_and_searches(olga: Client) -> None:
     made = done(60)
     path = f"/requests/{made.id}/pictures/"
-    ids = list(made.images.order_by("id").values_list("id", flat=True))
     serials = [f"P{number:03}" for number in range(1, 61)]
     first = olga.get(path).content.decode()
     assert names(first) == serials[:24]
-    assert f"after={ids[23]}" in first
-    assert "before=" not in first
-    second = olga.get(f"{path}?after={ids[23]}").content.decode()
-    assert names(second) == serials[24:48]
-    last = olga.get(f"{path}?after={ids[47]}").content.decode()
+    assert "60 images, page 1 of 3" in first
+    assert "Previous" not in first
+    assert names(olga.get(f"{path}?page=2").content.decode()) == serials[24:48]
+    last = olga.get(f"{path}?page=3").content.decode()
     assert names(last) == serials[48:]
-    assert "after=" not in last
-    assert f"before={ids[48]}" in last
-    back = olga.get(f"{path}?before={ids[48]}").content.decode()
-    assert names(back) == serials[24:48]
-    assert names(olga.get(f"{path}?before={ids[24]}").content.decode()) == serials[:24]
-    assert olga.get(f"{path}?after=nonsense").status_code == 404
+    assert ">Next<" not in last
+    assert names(olga.get(f"/requests/{made.id}/?page=2").content.decode())[:1] == serials[24:25]
+    assert names(olga.get(f"{path}?search=p05").content.decode()) == serials[49:59]
+    assert "No pictures match." in olga.get(f"{path}?search=hat").content.decode()
+    assert "No pictures match." in olga.get(f"{path}?state=FAILED").content.decode()
+    paged = olga.get(f"{path}?search=shoe").content.decode()
+    assert "?search=shoe&amp;page=2" in paged
+    assert olga.get(f"{path}?page=nonsense").status_code == 404
+
+
+def test_a_picture_knows_its_neighbours(olga: Client) -> None:
+    made = done(3)
+    ids = list(made.images.order_by("id").values_list("id", flat=True))
+    html = olga.get(f"/requests/{made.id}/pictures/{ids[1]}/", headers=HTMX).content.decode()
+    assert f'rel="prev" id="picture-previous" href="/requests/{made.id}/pictures/{ids[0]}/"' in html
+    assert f'rel="next" id="picture-next" href="/requests/{made.id}/pictures/{ids[2]}/"' in html
+    assert "data-zoom" in html
 
 
 def test_the_list_turns_pages_and_searches(olga: Client) -> None:

@@ -4,8 +4,10 @@ from imageproc.images.store import StoreError
 from imageproc.requests.report.failures import FailureGroup, failed_images, failure_groups
 from imageproc.requests.report.gallery import (
     GALLERY_SIZE,
+    GalleryFilter,
     GalleryPage,
     gallery_page,
+    neighbours,
     open_original,
     original_type,
 )
@@ -58,6 +60,7 @@ __all__ = [
     "Address",
     "FailureGroup",
     "Form",
+    "GalleryFilter",
     "GalleryPage",
     "Links",
     "Listed",
@@ -79,6 +82,7 @@ __all__ = [
     "input_csv",
     "links_of",
     "name_of",
+    "neighbours",
     "open_image",
     "open_original",
     "original_type",

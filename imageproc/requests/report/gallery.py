@@ -1,4 +1,4 @@
-"""Pages of completed images in file order, and stored originals."""
+"""Pages of a request's images in file order, filtered; and stored originals."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from uuid import UUID
 
+from django.db.models import Q
+
 from imageproc.images import store
-from imageproc.models import ImageStatus, ProductImage
+from imageproc.models import ImageStatus, ProcessingRequest, ProductImage
+from imageproc.models.image import ImageQuerySet
 
 GALLERY_SIZE = 24
 # Formats that every browser shows; other originals (TIFF, HEIC) are only linked to.
@@ -15,39 +18,76 @@ DRAWN = frozenset({"jpeg", "jpg", "png", "webp", "gif", "avif", "bmp"})
 
 
 @dataclass(frozen=True, slots=True)
+class GalleryFilter:
+    """Which images of a request are shown; "" is no condition. ``search``: part of the serial
+    number, the product's name or the link."""
+
+    state: str = ImageStatus.COMPLETED.value
+    search: str = ""
+    code: str = ""
+    host: str = ""
+
+    @property
+    def is_default(self) -> bool:
+        return self == EVERY_RESULT
+
+
+EVERY_RESULT = GalleryFilter()
+
+
+@dataclass(frozen=True, slots=True)
 class GalleryPage:
-    """``before`` and ``after`` are the cursors of the neighbouring pages, None at an end."""
+    """One page of ``total`` images; ``number`` is between 1 and ``pages``."""
 
     images: list[ProductImage]
-    before: UUID | None
-    after: UUID | None
+    number: int
+    pages: int
+    total: int
 
 
 def gallery_page(
-    request_id: UUID,
+    request: ProcessingRequest,
+    wanted: GalleryFilter = EVERY_RESULT,
     *,
-    after: UUID | None = None,
-    before: UUID | None = None,
+    number: int = 1,
     limit: int = GALLERY_SIZE,
 ) -> GalleryPage:
-    """The completed images after ``after``, or those before ``before``. One query."""
-    done = ProductImage.objects.in_file_order(request_id).filter(status=ImageStatus.COMPLETED)
-    done = done.select_related("product")
-    if before is not None:
-        rows = list(done.filter(id__lt=before).reverse()[: limit + 1])
-        page = rows[:limit][::-1]
-        return GalleryPage(page, _first(page, len(rows) > limit), _last(page, bool(page)))
-    rows = list((done.filter(id__gt=after) if after else done)[: limit + 1])
-    page = rows[:limit]
-    return GalleryPage(page, _first(page, after is not None), _last(page, len(rows) > limit))
+    """A page of images in file order; the last one where ``number`` is beyond it. Two queries, and
+    one more to count where there is a filter."""
+    found = _matching(request, wanted)
+    total = request.completed_images if wanted.is_default else found.count()
+    pages = max(1, -(-total // limit))
+    number = max(1, min(number, pages))
+    first = (number - 1) * limit
+    # Only ids are skipped over, in the index: a join of 100,000 rows would take a while.
+    ids = list(found.values_list("id", flat=True)[first : first + limit])
+    images = ProductImage.objects.filter(id__in=ids).select_related("product").order_by("id")
+    return GalleryPage(list(images), number, pages, total)
 
 
-def _first(page: list[ProductImage], there_is: bool) -> UUID | None:
-    return page[0].id if page and there_is else None
+def neighbours(image: ProductImage) -> tuple[UUID | None, UUID | None]:
+    """The ids of the completed images before and after one, in file order. Two queries."""
+    images = ProductImage.objects.in_file_order(image.request_id)
+    done = images.filter(status=ImageStatus.COMPLETED).values_list("id", flat=True)
+    before = done.filter(id__lt=image.id).reverse().first()
+    return before, done.filter(id__gt=image.id).first()
 
 
-def _last(page: list[ProductImage], there_is: bool) -> UUID | None:
-    return page[-1].id if page and there_is else None
+def _matching(request: ProcessingRequest, wanted: GalleryFilter) -> ImageQuerySet:
+    found = ProductImage.objects.in_file_order(request.id)
+    if wanted.code:
+        found = found.filter(status=ImageStatus.FAILED, error_code=wanted.code)
+    elif wanted.state:
+        found = found.filter(status=wanted.state)
+    if wanted.host:
+        found = found.filter(host=wanted.host)
+    if term := wanted.search.strip():
+        found = found.filter(
+            Q(product__serial_number__icontains=term)
+            | Q(product__product_name__icontains=term)
+            | Q(input_url__icontains=term)
+        )
+    return found
 
 
 def original_type(image: ProductImage) -> str | None:
