@@ -195,6 +195,9 @@ def notes_on(checked: sheet.Sheet) -> list[str]:
     if found.unescaped:
         links = "1 link" if found.unescaped == 1 else f"{found.unescaped:,} links"
         notes.append(f"In {links} the HTML &amp; was read as &.")
+    if found.shared:
+        links = "1 share link" if found.shared == 1 else f"{found.shared:,} share links"
+        notes.append(f"{links} of a cloud storage: the file behind it is fetched, not its page.")
     if found.headers:
         times = "once" if found.headers == 1 else f"{found.headers:,} times"
         notes.append(f"The header is repeated {times} among the rows; it is left out there.")

@@ -24,9 +24,14 @@ _EDGE = _SPACES + _COMMAS + _PASTED + _UNSEEN
 _RUN = rf"[\s{_COMMAS}{_PASTED}{_UNSEEN}]"
 # The look-behind lets a run be tried only once: linear on a cell of 100,000 commas. It follows the
 # first character, so that the search skips what cannot begin a run.
-_SEPARATOR = re.compile(rf"({_RUN}(?<!{_RUN}{_RUN}){_RUN}*+)(?=[a-zA-Z][a-zA-Z0-9+.\-]{{0,20}}://)")
+_SEPARATOR = re.compile(
+    rf"({_RUN}(?<!{_RUN}{_RUN}){_RUN}*+)"
+    # a scheme, or a host behind two slashes
+    rf"(?=[a-zA-Z][a-zA-Z0-9+.\-]{{0,20}}://|//(?:[a-zA-Z0-9\-]++\.)+[a-zA-Z]{{2,}}[/:])"
+)
 _OPENING = re.compile(rf"[{_EDGE}<]*<(?=https?://)", re.IGNORECASE)
 _BETWEEN_PATHS = re.compile(rf"(\s*[{_COMMAS}\r\n]\s*)")
+_NO_PATH = "no_selection"  # Magento's word for no picture
 _LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 _PICTURE = r"\.(?:jpe?g|png|gif|webp|avif|bmp|tiff?|heic)"
@@ -67,7 +72,9 @@ def split_cell(cell: str, *, paths: bool = False) -> list[str]:
     ``paths``: it may hold paths, which have no scheme to be told by: every comma separates them.
     """
     inner = _inner(cell)
-    return _pattern(inner, paths).split(inner)[::2] if inner else []
+    if not inner or (paths and inner == _NO_PATH):
+        return []
+    return _pattern(inner, paths).split(inner)[::2]
 
 
 def replace_in_cell(cell: str, urls: Sequence[str], *, paths: bool = False) -> str:

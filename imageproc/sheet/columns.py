@@ -179,8 +179,12 @@ def _matched(names: list[str], profile: Profile) -> Columns | None:
         return None
 
     wanted = [_pattern(pattern) for pattern in profile.images]
-    images = [n for n, name in enumerate(names) if any(fits.fullmatch(name) for fits in wanted)]
-    if not images or any(first([pattern]) is None for pattern in profile.needs):
+    images = [
+        n
+        for n, name in enumerate(names)
+        if not name.startswith("output") and any(fits.fullmatch(name) for fits in wanted)
+    ]
+    if not images or any(first(needed.split("|")) is None for needed in profile.needs):
         return None
     return Columns(
         tuple(images),

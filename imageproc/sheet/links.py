@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from imageproc.sheet.cell import problem_of, split_cell, without_entities
 from imageproc.sheet.hosts import Authority, UrlProblem
+from imageproc.sheet.shares import direct, may_be_share
 from imageproc.sheet.urls import MAX_URL, Url, check_url
 
 # (code, message) of a host that may not be fetched from, or None.
@@ -21,6 +22,8 @@ _ORDINARY = re.compile(
     r"(https?://[a-z0-9.\-]++(?::[0-9]++)?)[/?]"
     r"(?:[!#-$&-+\-./0-9=?@A-Z_a-z~]++|%[0-9a-fA-F]{2})*+",
 )
+# A link as pages of https write it.
+_NO_SCHEME = re.compile(r"//(?:[a-z0-9\-]++\.)+[a-z]{2,}[/:?]", re.IGNORECASE)
 NOT_ASCII = UrlProblem(
     "url_encoding",
     "The link has letters outside ASCII, and the file does not say how they are encoded. "
@@ -43,11 +46,13 @@ class RefusedLink(NamedTuple):
 class _Host:
     """What is remembered of one scheme and authority."""
 
-    __slots__ = ("authority", "images", "problem")
+    __slots__ = ("authority", "images", "odd", "problem")
 
     def __init__(self, authority: Authority, problem: UrlProblem | None) -> None:
         self.authority = authority
         self.problem = problem
+        # Its links are not taken as they are without a closer look.
+        self.odd = problem is not None or may_be_share(authority.host)
         self.images = 0
 
 
@@ -58,8 +63,8 @@ class UrlReader:
     counted together, URLs beyond ``max_tracked`` are not looked at for duplicates.
 
     ``ascii_only``: the file's encoding is only assumed, so that links must be ASCII. ``unescaped``:
-    links in which HTML's ``&amp;`` was read as ``&``. ``paths``: cells may hold paths, below the
-    address ``base``.
+    links in which HTML's ``&amp;`` was read as ``&``. ``shared``: share links whose file is
+    fetched. ``paths``: cells may hold paths, below the address ``base``.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class UrlReader:
     ) -> None:
         self.images = 0
         self.unescaped = 0
+        self.shared = 0
         self.ascii_only = False
         self.paths = False
         self.base = ""
@@ -123,7 +129,7 @@ class UrlReader:
         if match is None or len(text) > MAX_URL:
             return False
         host = self._hosts.get(match[1])
-        if host is None or host.problem:
+        if host is None or host.odd:
             return False
         self._count(text, host)
         return True
@@ -133,20 +139,29 @@ class UrlReader:
         if problem:
             return problem
         link = without_entities(text)
-        unescaped = link != text
-        if self.paths and "://" not in text and not text.startswith("//"):
-            if not self.base:
-                return RELATIVE
-            link = f"{self.base.rstrip('/')}/{link.lstrip('/')}"
-        url = check_url(link)
+        url = self._url(link)
         if isinstance(url, UrlProblem):
             return url
-        host = self._host(url)
+        file = direct(url)
+        found = check_url(file) if isinstance(file, str) else file or url
+        if isinstance(found, UrlProblem):
+            return found
+        host = self._host(found)
         if host.problem:
             return host.problem
-        self._count(url.text, host)
-        self.unescaped += unescaped
-        return url.text
+        self._count(found.text, host)
+        self.unescaped += link != text
+        self.shared += file is not None
+        return found.text
+
+    def _url(self, link: str) -> Url | UrlProblem:
+        if _NO_SCHEME.match(link):
+            return check_url(f"https:{link}")
+        if self.paths and "://" not in link and not link.startswith("//"):
+            if not self.base:
+                return RELATIVE
+            return check_url(f"{self.base.rstrip('/')}/{link.lstrip('/')}")
+        return check_url(link)
 
     def _host(self, url: Url) -> _Host:
         key = f"{url.scheme}://{url.authority.text}"

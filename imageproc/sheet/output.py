@@ -100,7 +100,7 @@ def _appended(sheet: SheetFormat) -> tuple[list[str], _Row]:
     header = list(sheet.header)
     outputs = [_place(header, title, 0) for title in _titles(sheet)]
     status = _place(header, OUTPUT_COLUMNS[1], outputs[0])
-    error = _place(header, OUTPUT_COLUMNS[2], status)
+    error = _place(header, OUTPUT_COLUMNS[2], outputs[0])
     own, blank = len(sheet.header), [""] * (len(header) - len(sheet.header))
 
     def row(cells: Sequence[str], outcome: RowResult) -> list[str]:

@@ -2,8 +2,9 @@
 
 One entry a platform, first match wins. A name is matched without case, blanks, dots, underscores
 and dashes; ``#`` stands for a number, ``*`` for anything. ``needs``: columns that tell the platform
-from others with the same image column. ``serial`` and ``title``: the first that is there counts.
-``paths``: its image cells may hold paths below the shop's media folder instead of links.
+from others with the same image column; ``A|B``: one of them, for headers in other languages.
+``serial`` and ``title``: the first that is there counts. ``paths``: its image cells may hold paths
+below the shop's media folder instead of links.
 """
 
 from __future__ import annotations
@@ -30,30 +31,41 @@ PROFILES = (
         title=("Title",),
         needs=("Handle", "Image Command"),
     ),
-    # help.shopify.com/manual/products/import-export/using-csv (the header until 2025)
+    # help.shopify.com/en/manual/products/import-export/using-csv: the header until 2025
+    # ("Handle", "Image Src"), the one of the present template ("URL handle", "Product image URL"),
+    # and files that mix them. Only Title is required of a new product.
     Profile(
         "Shopify",
-        images=("Image Src", "Variant Image"),
-        serial=("Handle",),
+        images=("Image Src", "Product image URL", "Variant Image", "Variant image URL"),
+        serial=("Handle", "URL handle", "Variant SKU", "SKU"),
         title=("Title",),
-        needs=("Handle",),
-    ),
-    # the same page since 2025: the header of the new template
-    Profile(
-        "Shopify",
-        images=("Product image URL", "Variant image URL"),
-        serial=("URL handle",),
-        title=("Title",),
-        needs=("URL handle",),
+        needs=("Handle|URL handle|Title", "Image Src|Product image URL|Variant Image URL|Handle"),
     ),
     # woocommerce.com/document/product-csv-importer-exporter and the wiki page "Product CSV Import
-    # Schema" of its repository: several links in a cell, separated by commas
+    # Schema" of its repository: several links in a cell, separated by commas. The header is in the
+    # language of the shop (translate.wordpress.org, plugin woocommerce); columns can be left out.
     Profile(
         "WooCommerce",
-        images=("Images",),
-        serial=("SKU", "ID"),
-        title=("Name",),
-        needs=("Type", "SKU", "Name", "Published"),
+        images=(
+            *("Images", "Bilder", "Imágenes", "Immagini", "Afbeeldingen", "Imagens", "Obrazki"),
+            "Billeder",
+        ),
+        serial=("SKU", "Artikelnummer", "UGS", "ID"),
+        title=("Name", "Nom", "Nombre", "Nome", "Naam", "Nazwa", "Navn", "Namn"),
+        needs=(
+            "SKU|Artikelnummer|UGS|ID",
+            "Name|Nom|Nombre|Nome|Naam|Nazwa|Navn|Namn",
+            "Type|Typ|Tipo|Published|Veröffentlicht|Publié|Publicado|Pubblicato|Gepubliceerd"
+            "|Regular price|In stock?|Is featured?|Short description",
+        ),
+    ),
+    # woocommerce.com/document/product-csv-import-suite-column-header-reference
+    Profile(
+        "WooCommerce",
+        images=("images",),
+        serial=("sku", "id"),
+        title=("post_title",),
+        needs=("post_title",),
     ),
     # support.google.com/merchants/answer/7052112, product data specification
     Profile(
@@ -68,15 +80,20 @@ PROFILES = (
         title=("title",),
         needs=("id", "title"),
     ),
-    # Seller Central, "Inventory file templates": attribute names in the third line
+    # Seller Central, "Inventory file templates": attribute names in the third line. The second one
+    # has their names in the seller's language, and must not be taken for the header.
     Profile(
         "Amazon",
-        images=("main_image_url", "other_image_url#", "swatch_image_url"),
+        images=(
+            *("main_image_url", "other_image_url#", "other_image_url", "swatch_image_url"),
+            *("main_offer_image", "offer_image#"),
+        ),
         serial=("item_sku",),
         title=("item_name",),
         needs=("item_sku",),
     ),
-    # Seller Central, "Product templates" since 2023: attribute paths in the header
+    # Seller Central, "Product templates" since 2023: attribute paths in the header; the names are
+    # those of Amazon's product type definitions (developer-docs.amazon.com)
     Profile(
         "Amazon",
         images=(
@@ -88,7 +105,8 @@ PROFILES = (
         title=("item_name*",),
         needs=("main_product_image_locator*",),
     ),
-    # experienceleague.adobe.com, Commerce Admin, "Product attributes" of the data transfer guide
+    # experienceleague.adobe.com, Commerce Admin, "data-attributes-product" of the guide to data
+    # transfer: only sku is required; rows of a store view leave the pictures empty
     Profile(
         "Magento 2",
         images=(
@@ -97,24 +115,34 @@ PROFILES = (
         ),
         serial=("sku",),
         title=("name",),
-        needs=("sku", "base_image"),
+        needs=("sku", "base_image|small_image|thumbnail_image|additional_images"),
         paths=True,
     ),
-    # docs.prestashop-project.org, "Importing", and products_import.csv of its repository
+    # docs.openmage.org and the code of its Mage_ImportExport: Magento 1
+    Profile(
+        "Magento 1",
+        images=("image", "small_image", "thumbnail", "_media_image", "media_gallery"),
+        serial=("sku",),
+        title=("name",),
+        needs=("sku", "_attribute_set|attribute_set|_type|_store|store"),
+        paths=True,
+    ),
+    # docs.prestashop-project.org, "Importing"; products_import.csv of its repository; the guide of
+    # version 1.4 ("Images URL")
     Profile(
         "PrestaShop",
-        images=("Image URLs (x,y,z...)", "Image URLs*"),
-        serial=("Product ID", "ID", "Reference #"),
+        images=("Image URLs (x,y,z...)", "Image URLs*", "Images URL*"),
+        serial=("Product ID", "ID", "Reference #", "Reference"),
         title=("Name",),
-        needs=("Active (0/1)",),
+        needs=("Active (0/1)|Active|Enabled|Reference #|Reference|Image URLs (x,y,z...)",),
     ),
     # ebay.com/help, "File Exchange" and "Seller Hub Reports": several links separated by |
     Profile(
         "eBay",
         images=("PicURL", "Item photo URL"),
         serial=("CustomLabel", "Custom label (SKU)", "ItemID", "Item number"),
-        title=("Title",),
-        needs=("Title",),
+        title=("Title", "Titel", "Titre", "Título", "Titolo"),
+        needs=("Title|Titel|Titre|Título|Titolo|CustomLabel|Custom label (SKU)|ItemID",),
     ),
     # support.bigcommerce.com, "Importing and exporting products": version 2 of the format
     Profile(
@@ -124,7 +152,8 @@ PROFILES = (
         title=("Product Name",),
         needs=("Product Name",),
     ),
-    # the same page, version 3
+    # support.bigcommerce.com/articles/en_US/Knowledge/Supported-Product-Fields: version 3, pictures
+    # in rows of their own (Item: Image)
     Profile(
         "BigCommerce",
         images=("Image URL (Import)", "Internal Image URL (Export)"),
@@ -140,7 +169,8 @@ PROFILES = (
         title=("TITLE",),
         needs=("TITLE", "CURRENCY_CODE", "IMAGE1"),
     ),
-    # world.openfoodfacts.org/data, "data-fields.txt"
+    # world.openfoodfacts.org/data, "data-fields.txt": tab-separated. The small pictures
+    # (image_small_url) are copies, and stay as they are.
     Profile(
         "Open Food Facts",
         images=(
@@ -150,18 +180,19 @@ PROFILES = (
         ),
         serial=("code",),
         title=("product_name", "product_name_*"),
-        needs=("code", "image_url"),
+        needs=("code", "image_url|image_front_url"),
     ),
-    # help.akeneo.com, "Product import/export": image attributes hold paths or asset links
+    # github.com/akeneo/pim-docs, "product.rst" and "product_model.rst" of the import formats:
+    # attributes are named by the owner, with a locale and a channel behind; images are paths
     Profile(
         "Akeneo",
         images=(
             *("image", "image-*", "image_#", "images", "picture", "picture-*", "photo"),
-            *("main_image", "main_image-*", "variation_image", "variation_image-*"),
+            *("*_image", "*_image-*", "*_image_#", "*_picture", "*_picture-*"),
         ),
-        serial=("sku", "identifier", "uuid"),
-        title=("name", "name-*", "label-*"),
-        needs=("family", "categories"),
+        serial=("sku", "identifier", "code", "uuid"),
+        title=("name", "name-*", "label-*", "*_name", "*_name-*"),
+        needs=("family|family_variant", "categories"),
         paths=True,
     ),
     # support.wix.com, "Creating a .csv file for Wix Stores"

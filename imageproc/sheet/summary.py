@@ -58,6 +58,11 @@ class SheetSummary(Skipped):
         return self._urls.unescaped
 
     @property
+    def shared(self) -> int:
+        """Share links whose file is fetched instead of their page."""
+        return self._urls.shared
+
+    @property
     def hosts(self) -> Counter[str]:
         """Valid URLs by host: exact for the first 10,000 hosts."""
         return self._urls.hosts

@@ -146,7 +146,6 @@ def test_separators_of_every_keyboard(between: str) -> None:
         (f"{A},b.example/2.jpg", "url_joined"),
         (f"{A}?v=1,b.example/2.jpg", "url_joined"),
         (f"{A},www.b.example/2", "url_joined"),
-        (f"{A},//b.example/2.jpg", "url_joined"),
         (f"{A},2.jpg", "url_joined"),
         (f"{A};/media/2.jpg", "url_joined"),
         ("https://a.example/1,b.example/2.jpg", "url_joined"),

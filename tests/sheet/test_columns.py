@@ -52,6 +52,29 @@ def columns(form: SheetFormat | None) -> tuple[list[str], str | None, str | None
     )
 
 
+# Other headers of these platforms: (platform, header, image columns).
+VARIANTS = [
+    ("Shopify", ["Title", "Product image URL"], [1]),
+    ("Shopify", ["Title", "URL handle", "Image Src"], [2]),
+    ("Shopify", ["Handle", "Variant SKU", "Variant Image"], [2]),
+    ("WooCommerce", ["ID", "Typ", "Artikelnummer", "Name", "Veröffentlicht", "Bilder"], [5]),
+    ("WooCommerce", ["ID", "Type", "UGS", "Nom", "Publié", "Images"], [5]),
+    ("WooCommerce", ["ID", "Tipo", "SKU", "Nombre", "Publicado", "Imágenes"], [5]),
+    ("WooCommerce", ["SKU", "Name", "Regular price", "Images"], [3]),
+    ("WooCommerce", ["post_title", "post_name", "sku", "images"], [3]),
+    ("Magento 2", ["sku", "store_view_code", "additional_images"], [2]),
+    ("Magento 1", ["sku", "_store", "_attribute_set", "name", "image", "_media_image"], [4, 5]),
+    ("PrestaShop", ["Enabled", "Name", "Reference", "Images URL"], [3]),
+    ("eBay", ["Action(SiteID=Germany)", "CustomLabel", "*Titel", "PicURL"], [3]),
+    ("Open Food Facts", ["code", "product_name_fr", "image_front_url"], [2]),
+    ("Akeneo", ["uuid", "sku", "categories", "family", "name-en_US", "picture-en_US-web"], [5]),
+    (
+        "Akeneo",
+        ["code", "family_variant", "categories", "variation_name-en_US", "front_image"],
+        [4],
+    ),
+]
+
 # (platform, delimiter, lines above the header, header, a row, the image columns, serial, name)
 PLATFORMS = [
     (
@@ -436,3 +459,23 @@ def test_rows_in_are_rows_out_and_rows_told(records: list[list[str]]) -> None:
         assert len(written) == summary.rows + summary.bad_rows + 1
     told = b"".join(write_rows(form, [(row, None) for line, row in every if line in bad]))
     assert opened(told).validate().bad_rows == summary.bad_rows
+
+
+@pytest.mark.parametrize(("platform", "header", "images"), VARIANTS)
+def test_variants_of_a_header(platform: str, header: list[str], images: list[int]) -> None:
+    row = [A if n in images else "x" for n in range(len(header))]
+    sheet = opened(table([header, row]))
+    (found,) = sheet
+    assert isinstance(found, Row)
+    assert sheet.format
+    assert (sheet.format.profile, list(sheet.format.images)) == (platform, images)
+
+
+def test_no_selection_is_no_picture() -> None:
+    lines = [
+        ["sku", "base_image", "small_image"],
+        ["S1", A, "no_selection"],
+        ["S2", "no_selection", ""],
+    ]
+    found = [row for row in opened(table(lines)) if isinstance(row, Row)]
+    assert [row.urls for row in found] == [(A,), ()]

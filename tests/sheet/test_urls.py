@@ -47,7 +47,7 @@ def test_separators_and_commas_inside_urls(between: str, mark: str) -> None:
         (f"{A},javascript://x\n{B}", [("javascript://x", "url_scheme")]),
         ("data:image/png;base64,AAAA", [("data:image/png;base64,AAAA", "url_scheme")]),
         ("www.example.com/a.jpg", [("www.example.com/a.jpg", "url_scheme")]),
-        ("//a.example/a.jpg", [("//a.example/a.jpg", "url_scheme")]),
+        ("//localhost", [("//localhost", "url_scheme")]),
         ("http:/a.example/a.jpg", [("http:/a.example/a.jpg", "url_scheme")]),
         (",;|", [("", "url_missing")]),
     ],
