@@ -230,7 +230,7 @@ class ImageAdmin(OperatorAdmin):
     def after(self, image: ProductImage) -> str:
         if not image.output_key:
             return "–"
-        return format_html(PICTURE, report.image_url("", image.id, image.output_key), "The result")
+        return format_html(PICTURE, report.image_url("", image), "The result")
 
     @display(description="Worker losses")
     def worker_losses(self, image: ProductImage) -> int:

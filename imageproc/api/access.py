@@ -35,10 +35,11 @@ def own_delivery(request: Request, delivery_id: UUID) -> WebhookDelivery:
 
 
 def public_image(image_id: UUID) -> ProductImage:
-    """A processed image, for anyone who knows its id, because output URLs are published in shops.
-    It cannot be guessed: its last 32 bits are random (models.ids)."""
+    """A processed image, for anyone who knows its id or that of its picture, because output URLs
+    are published in shops. It cannot be guessed: its last 32 bits are random (models.ids)."""
     published = ProductImage.objects.filter(request__removed_at=None).exclude(output_key="")
-    return _or_404(published.filter(id=image_id).first())
+    found = list(published.filter(picture=image_id)[:1]) or list(published.filter(id=image_id))
+    return _or_404(found[0] if found else None)
 
 
 def own_image(request: Request, image_id: UUID) -> ProductImage:

@@ -120,6 +120,9 @@ def summary(request: ProcessingRequest) -> shapes.Summary:
         "bytesIn": request.bytes_in,
         "bytesOut": request.bytes_out,
         "bytesSaved": request.bytes_in - request.bytes_out,
+        "newImages": request.new_images,
+        "changedImages": request.changed_images,
+        "unchangedImages": request.unchanged_images,
         "imagesPerSecond": progress.images_per_second,
         "etaSeconds": progress.eta_seconds,
         "createdAt": request.created_at,
@@ -208,6 +211,7 @@ def image_entry(
         "height": image.height,
         "contentType": image.content_type or None,
         "sha256": image.output_sha256 or None,
+        "change": cast("Any", image.change or None),
         "error": _failure(image.error_code),
     }
 

@@ -105,6 +105,15 @@ class UploadSerializer(KnownFields):
     statusColumn = serializers.BooleanField(  # noqa: N815
         default=False, help_text="With output=replace: add the columns Status and Error."
     )
+    maxAge = serializers.IntegerField(  # noqa: N815
+        min_value=0,
+        max_value=2**31 - 1,
+        required=False,
+        help_text="Seconds: a URL that you had fetched within them is not asked for again.",
+    )
+    refresh = serializers.BooleanField(
+        default=False, help_text="Fetch and compress everything anew."
+    )
     dryRun = serializers.BooleanField(  # noqa: N815
         default=False, help_text="Check the file and store nothing."
     )
@@ -138,6 +147,8 @@ class UploadSerializer(KnownFields):
             skip_bad_rows=data["onError"] == "skip",
             replace_urls=data["output"] == "replace",
             status_column=data["statusColumn"],
+            max_age=data.get("maxAge"),
+            refresh=data["refresh"],
             columns=data.get("columns"),
             image_base=data["baseUrl"],
             worksheet=data.get("worksheet", ""),
@@ -164,6 +175,22 @@ class OutputSerializer(serializers.Serializer[Any]):
         if data["output"] is None:
             return replace(report.form_of(upload), workbook=False)
         return report.Form(data["output"] == "replace", data["statusColumn"])
+
+
+class OutputCsvSerializer(OutputSerializer):
+    """What else a CSV can show: how its rows compare with what their URLs gave before."""
+
+    changeColumn = serializers.BooleanField(  # noqa: N815
+        default=False, help_text="Add the column Change: new, changed or unchanged."
+    )
+    changedOnly = serializers.BooleanField(  # noqa: N815
+        default=False, help_text="Only the rows that are new or changed."
+    )
+
+    def form(self, upload: ProcessingRequest) -> report.Form:
+        data = self.validated_data
+        own = super().form(upload)
+        return replace(own, change=data["changeColumn"], changed_only=data["changedOnly"])
 
 
 class UploadFormSerializer(UploadSerializer):

@@ -129,6 +129,12 @@ class Image(TypedDict):
     height: int | None
     contentType: str | None
     sha256: Annotated[str | None, "Of the output, lower-case hex."]
+    change: NotRequired[
+        Annotated[
+            Literal["new", "changed", "unchanged"] | None,
+            "Compared with what the URL gave before.",
+        ]
+    ]
     error: Failure | None
 
 
@@ -187,6 +193,9 @@ class Summary(TypedDict):
     bytesIn: int
     bytesOut: int
     bytesSaved: int
+    newImages: NotRequired[Annotated[int, "Completed images whose URL was not known before."]]
+    changedImages: NotRequired[Annotated[int, "Completed images with another object than before."]]
+    unchangedImages: NotRequired[Annotated[int, "Completed images with the same object as before."]]
     imagesPerSecond: Annotated[float | None, "Since the start."]
     etaSeconds: int | None
     createdAt: datetime

@@ -175,6 +175,10 @@ def _body(event: str, request: ProcessingRequest) -> str:
     }
     if "outputXlsx" in links:
         data["outputXlsxUrl"] = links["outputXlsx"]
+    if request.changed_images or request.unchanged_images:
+        data["newImages"] = request.new_images
+        data["changedImages"] = request.changed_images
+        data["unchangedImages"] = request.unchanged_images
     if request.bad_rows:
         data["skippedRows"] = request.bad_rows
     if request.imageless_rows:

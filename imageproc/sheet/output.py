@@ -17,6 +17,7 @@ from imageproc.sheet.workbook_output import Changes, write_workbook
 from imageproc.sheet.write import write
 
 OUTPUT_COLUMNS = ("Output Image Urls", "Status", "Error")
+CHANGE_COLUMN = "Change"
 # Of the source cells that a layout copies: the output of the first column of links, of the second.
 _OUTPUTS = -1
 
@@ -26,12 +27,14 @@ class RowResult(NamedTuple):
 
     ``urls``: one per URL of the row, in order, "" where there is no output; none for a row without
     links. ``places``: which of them each column of links names; None where there is one column.
+    ``change``: how it compares with before.
     """
 
     urls: Sequence[str]
     status: str
     error: str = ""
     places: Sequence[Sequence[int]] | None = None
+    change: str = ""
 
 
 _Row = Callable[[Sequence[str], RowResult], list[str]]
@@ -43,11 +46,13 @@ def write_output(
     *,
     replace: bool = False,
     status: bool = True,
+    change: bool = False,
 ) -> Iterator[bytes]:
     """The sheet with its results, from each row's cells and what became of it.
 
     ``replace``: output links in the place of input links, which stay where there is no output;
     then ``status`` says whether the columns ``Status`` and ``Error`` are added.
+    ``change`` adds ``Change`` after them.
     """
     if replace:
         header, row = _replaced(sheet, status=status)
@@ -55,6 +60,8 @@ def write_output(
         header, row = _appended(sheet)
     else:
         header, row = _beside(sheet)
+    if change:
+        header, row = _with_change(header, row)
     return write(sheet, header, (row(cells, outcome) for cells, outcome in rows))
 
 
@@ -82,6 +89,17 @@ def write_workbook_output(
                 yield line, {n: text for n, text in new if n >= own or text != cells[n]}
 
     return write_workbook(stream, sheet.worksheet, sheet.head_lines, changes())
+
+
+def _with_change(header: list[str], row: _Row) -> tuple[list[str], _Row]:
+    """One more column, before surplus cells of the row."""
+
+    def with_change(cells: Sequence[str], outcome: RowResult) -> list[str]:
+        filled = row(cells, outcome)
+        filled.insert(len(header), outcome.change)
+        return filled
+
+    return [*header, CHANGE_COLUMN], with_change
 
 
 def write_rows(

@@ -66,6 +66,9 @@ class UploadForm(forms.Form):
         required=False,
         assume_scheme="https",
     )
+    refresh = forms.BooleanField(
+        label="Fetch and compress everything anew, also what is unchanged", required=False
+    )
     skip_bad_rows = forms.BooleanField(required=False)
     idempotency_key = forms.CharField(required=False, max_length=255, widget=forms.HiddenInput)
 
@@ -95,6 +98,7 @@ class UploadForm(forms.Form):
             host_pace=data.get("host_pace"),
             webhook_url=data.get("webhook_url", ""),
             skip_bad_rows=data.get("skip_bad_rows", False),
+            refresh=data.get("refresh", False),
             image_base=data.get("image_base", ""),
         )
 

@@ -113,7 +113,7 @@ def picture(
         "image": image,
         "previous": previous,
         "following": following,
-        "output_url": report.image_url("", image.id, image.output_key),
+        "output_url": report.image_url("", image),
         "original_url": report.original_url("", image.id, image.original_key),
         "comparable": report.original_type(image) is not None,
     }
@@ -235,9 +235,7 @@ def _gallery(request: WebRequest, found: ProcessingRequest) -> dict[str, Any]:
     return {
         "request_row": found,
         "page": page,
-        "pictures": [
-            (image, report.image_url("", image.id, image.output_key)) for image in page.images
-        ],
+        "pictures": [(image, report.image_url("", image)) for image in page.images],
         "gallery_form": form,
         "filtered": not wanted.is_default,
         "query": form.query(),

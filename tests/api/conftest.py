@@ -68,7 +68,7 @@ class Checked(Client):
             return
         kind = answer["Content-Type"].partition(";")[0]
         promised = content.get(kind) or content[kind.partition("/")[0] + "/*"]
-        if kind.endswith("json"):
+        if kind.endswith("json") and not answer.streaming:
             validator(promised["schema"]).validate(answer.json())
             self.checked += 1
 

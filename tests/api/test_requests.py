@@ -270,7 +270,7 @@ def test_a_workbook_comes_back_as_one_and_as_csv(api: Checked) -> None:
 
 def _addresses(request: ProcessingRequest) -> list[str]:
     images = request.images.order_by("product__row_number")
-    return [report.image_url("http://testserver", one.id, one.output_key) for one in images]
+    return [report.image_url("http://testserver", one) for one in images]
 
 
 def test_a_csv_has_no_workbook(api: Checked) -> None:

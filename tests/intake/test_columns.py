@@ -65,7 +65,7 @@ def lines(blocks: Any) -> list[str]:
 
 def address(request: ProcessingRequest, row: int, position: int) -> str:
     image = request.images.get(product__row_number=row, position=position)
-    return report.image_url("http://testserver", image.id, image.output_key)
+    return report.image_url("http://testserver", image)
 
 
 def test_good_rows_run_and_each_bad_one_is_told() -> None:

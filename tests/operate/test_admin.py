@@ -125,7 +125,7 @@ class TestPages:
         page = operator.get(reverse("admin:imageproc_productimage_change", args=[done.pk]))
         assert f'href="{done.input_url}" rel="noreferrer"' in page.content.decode()
         assert f'src="{done.input_url}"' not in page.content.decode()
-        assert f"/api/images/{done.id}/" in page.content.decode()
+        assert f"/api/images/{done.picture_id}/" in page.content.decode()
         page = operator.get(reverse("admin:imageproc_productimage_change", args=[gone.pk]))
         assert "<td class='px-3'>not_found</td>" in page.content.decode()
 

@@ -49,7 +49,7 @@ def settle(request: ProcessingRequest, *failed: tuple[int, int]) -> None:
 def addresses(request: ProcessingRequest, row: int) -> list[str]:
     """Where the images of a row are, in the order of its cell."""
     images = request.images.filter(product__row_number=row).order_by("position")
-    return [report.image_url("http://testserver", one.id, one.output_key) for one in images]
+    return [report.image_url("http://testserver", one) for one in images]
 
 
 def text(blocks: Any) -> list[str]:

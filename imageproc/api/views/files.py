@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 from imageproc import sheet
 from imageproc.api.access import own_request
 from imageproc.api.openapi import problems
-from imageproc.api.serializers import OutputSerializer
+from imageproc.api.serializers import OutputCsvSerializer, OutputSerializer
 from imageproc.models import ProcessingRequest
 from imageproc.requests import report
 
@@ -59,7 +59,7 @@ class CsvView(APIView):
 @extend_schema_view(
     get=extend_schema(
         operation_id="outputCsv",
-        parameters=[OutputSerializer],
+        parameters=[OutputCsvSerializer],
         responses=CSV | problems(400),
     )
 )
@@ -69,9 +69,27 @@ class OutputCsvView(CsvView):
     prefix = "output-"
 
     def chunks(self, upload: ProcessingRequest, request: Request) -> Iterator[bytes]:
-        query = OutputSerializer(data=request.query_params)
+        query = OutputCsvSerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         return report.output_file(upload, query.form(upload))
+
+
+class ManifestView(APIView):
+    """What every completed image was made of, by which anyone can check the whole: URL, SHA-256 and
+    size of source and result, pixels, when it was made, and whether that was before this request.
+    """
+
+    @extend_schema(
+        operation_id="manifest",
+        responses={(200, "application/json"): OpenApiTypes.OBJECT} | problems(401, 404),
+    )
+    def get(self, request: Request, request_id: UUID) -> StreamingHttpResponse:
+        found = own_request(request, request_id)
+        return StreamingHttpResponse(
+            () if request.method == "HEAD" else report.manifest(found),
+            content_type="application/json",
+            headers={"Cache-Control": "private, no-cache"},
+        )
 
 
 @extend_schema_view(

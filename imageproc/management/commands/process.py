@@ -79,6 +79,12 @@ class Command(BaseCommand):
             "--status-column", action="store_true", help="with --output replace: Status and Error"
         )
         parser.add_argument(
+            "--max-age", type=int, metavar="SECONDS", help="ask for no URL again within this time"
+        )
+        parser.add_argument(
+            "--refresh", action="store_true", help="fetch and compress everything anew"
+        )
+        parser.add_argument(
             "--dry-run", action="store_true", help="say how the file is read, and stop"
         )
 
@@ -199,6 +205,8 @@ def _options(arguments: dict[str, Any]) -> intake.Options:
         skip_bad_rows=arguments["on_error"] == "skip",
         replace_urls=arguments["output"] == "replace",
         status_column=arguments["status_column"],
+        max_age=arguments["max_age"],
+        refresh=arguments["refresh"],
     )
 
 

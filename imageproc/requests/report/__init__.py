@@ -23,6 +23,7 @@ from imageproc.requests.report.links import (
     original_url,
     output_url,
 )
+from imageproc.requests.report.manifest import manifest
 from imageproc.requests.report.output import (
     NO_IMAGE,
     Form,
@@ -81,6 +82,7 @@ __all__ = [
     "image_url",
     "input_csv",
     "links_of",
+    "manifest",
     "name_of",
     "neighbours",
     "open_image",

@@ -7,7 +7,7 @@ from uuid import UUID
 from imageproc.images import store
 from imageproc.models import ImageStatus, ProcessingRequest
 
-# (image id, storage key) → URL.
+# (``public_id``, storage key) → URL.
 Address = Callable[[UUID, str], str]
 
 
@@ -20,6 +20,8 @@ class Processed(Protocol):
     def status(self) -> str: ...
     @property
     def output_key(self) -> str: ...
+    @property
+    def picture_id(self) -> UUID | None: ...
 
 
 class Links(TypedDict):
@@ -45,13 +47,13 @@ def links_of(request: ProcessingRequest) -> Links:
     return links
 
 
-def image_url(base_url: str, image_id: UUID, key: str) -> str:
+def image_url(base_url: str, image: Processed) -> str:
     """The public URL of a processed image: on the CDN if there is one, else on this service.
 
     It ends with a name that holds digits of the content's digest, so that the content of a URL
     never changes, and with a file extension, by which shop systems recognise pictures.
     """
-    return image_addresses(base_url)(image_id, key)
+    return image_addresses(base_url)(public_id(image), image.output_key)
 
 
 def image_addresses(base_url: str) -> Address:
@@ -67,7 +69,13 @@ def output_url(image: Processed, address: Address) -> str | None:
     result."""
     if image.status != ImageStatus.COMPLETED:
         return None
-    return address(image.id, image.output_key)
+    return address(public_id(image), image.output_key)
+
+
+def public_id(image: Processed) -> UUID:
+    """By which its URL names an image: its picture's, so that it has the same URL in each request
+    that finds the picture unchanged. Images from older versions have their own."""
+    return image.picture_id or image.id
 
 
 def original_url(base_url: str, image_id: UUID, key: str) -> str | None:

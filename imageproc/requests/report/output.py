@@ -16,7 +16,7 @@ from uuid import UUID
 from imageproc import sheet
 from imageproc.faults import by_code
 from imageproc.images import store
-from imageproc.models import ImageStatus, ProcessingRequest, ProductImage, RowError
+from imageproc.models import Change, ImageStatus, ProcessingRequest, ProductImage, RowError
 from imageproc.requests.report.links import Address, image_addresses, output_url
 from imageproc.requests.report.status import state_of
 from imageproc.requests.stored_input import open_checked
@@ -37,17 +37,22 @@ class _Image(NamedTuple):
     status: str
     output_key: str
     error_code: str
+    picture_id: UUID | None
+    change: str
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
     """``replace``: output URLs in the place of input URLs, which stay where there is none, instead
     of columns of their own. ``status``: the columns ``Status`` and ``Error``, which the first form
-    always has. ``workbook``: the uploaded workbook with the results in it, not a CSV."""
+    always has. ``workbook``: the uploaded workbook with the results in it, not a CSV. Of a CSV:
+    ``change``, the column ``Change``; ``changed_only``, without rows that are as they were."""
 
     replace: bool = False
     status: bool = False
     workbook: bool = False
+    change: bool = False
+    changed_only: bool = False
 
 
 def form_of(request: ProcessingRequest) -> Form:
@@ -77,11 +82,13 @@ def output_file_at(
         return sheet.write_workbook_output(
             stream, file, rows, replace=form.replace, status=form.status
         )
+    only = _CHANGED if form.changed_only else None
     return sheet.write_output(
         file,
-        ((cells, result) for _, cells, result in rows),
+        ((cells, result) for _, cells, result in rows if not only or result.change in only),
         replace=form.replace,
         status=form.status,
+        change=form.change,
     )
 
 
@@ -216,7 +223,7 @@ def _images(request: ProcessingRequest, **only: str) -> Iterator[_Image]:
         row, position = found[-1][:2] if len(found) == PAGE else (row + PAGE, 0)
 
 
-_COLUMNS = ("product__row_number", "position", "id", "status", "output_key", "error_code")
+_COLUMNS = ("product__row_number", *_Image._fields[1:])
 
 
 def _outcome(
@@ -224,9 +231,20 @@ def _outcome(
 ) -> sheet.RowResult:
     urls = [output_url(image, address) or "" for image in images]
     if all(urls):  # as nearly always: only what is completed has one
-        return sheet.RowResult(urls, ImageStatus.COMPLETED.value, "", places)
+        return sheet.RowResult(urls, ImageStatus.COMPLETED.value, "", places, _change(images))
     state = state_of({image.status for image in images})
-    return sheet.RowResult(urls, state, _errors(images), places)
+    return sheet.RowResult(urls, state, _errors(images), places, _change(images))
+
+
+def _change(images: list[_Image]) -> str:
+    """Of a row: that of all its completed images, or "changed" where they differ."""
+    changes = {image.change for image in images if image.status == ImageStatus.COMPLETED}
+    if len(changes) > 1:
+        return Change.CHANGED.value
+    return next(iter(changes), "")
+
+
+_CHANGED = frozenset({Change.NEW.value, Change.CHANGED.value})
 
 
 def _errors(images: list[_Image]) -> str:

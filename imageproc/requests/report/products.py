@@ -18,6 +18,8 @@ class ListedImage(NamedTuple):
     """The columns of an image that a page shows, in half of the time that model instances take."""
 
     id: UUID
+    picture_id: UUID | None
+    change: str
     status: str
     input_url: str
     original_key: str
