@@ -306,7 +306,7 @@ MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 500_000_000)
 MAX_IMAGES_PER_REQUEST = env.int("MAX_IMAGES_PER_REQUEST", 2_000_000)
 MAX_IMAGE_BYTES = env.int("MAX_IMAGE_BYTES", 50_000_000)
 MAX_IMAGE_PIXELS = env.int("MAX_IMAGE_PIXELS", 50_000_000)
-# What one owner may have in hand at a time; further uploads are told to wait. 0: no limit.
+# What one owner may have in hand at a time; further uploads have to wait. 0: no limit.
 MAX_OPEN_REQUESTS = env.int("MAX_OPEN_REQUESTS", 100)
 MAX_PENDING_IMAGES = env.int("MAX_PENDING_IMAGES", 5_000_000)
 # Calls in a minute, counted in the cache. 0: no limit. A shop's visitors see images through a CDN,

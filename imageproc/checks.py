@@ -49,7 +49,7 @@ def _anonymous_access() -> Iterator[CheckMessage]:
 def _debug() -> Iterator[CheckMessage]:
     if settings.PRODUCTION and settings.DEBUG:
         yield Error(
-            "DEBUG shows settings and source code to whoever causes an error.",
+            "DEBUG shows settings and source code to anyone who causes an error.",
             hint="Unset DEBUG; or unset SECRET_KEY, if this is a laptop.",
             id="imageproc.E002",
         )

@@ -5,7 +5,7 @@ import random
 FIRST_SECONDS = 2.0
 FACTOR = 4.0
 LONGEST_SECONDS = 600.0
-# A host that asks for more than this is asked again all the same.
+# A longer Retry-After is cut to this.
 LONGEST_RETRY_AFTER = 3600.0
 
 

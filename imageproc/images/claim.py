@@ -258,7 +258,7 @@ def _first(images: ImageQuerySet, limit: int) -> list[UUID]:
 
 def _mark_served(requests: list[ProcessingRequest]) -> None:
     """Put these requests at the end of the line. One that another session has locked keeps its
-    place: no worker waits for a lock to say that a request was served."""
+    place: no worker waits for a lock only to note that a request was served."""
     if ids := ProcessingRequest.objects.lock([request.id for request in requests]):
         ProcessingRequest.objects.filter(id__in=ids).update(last_served_at=Now())
 

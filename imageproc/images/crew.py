@@ -63,7 +63,7 @@ class InHand:
     def enter(self, step: Step) -> None:
         """Begin a step; raises Dropped."""
         self.go_on()
-        # The step last: whoever reads in between must not count the old time for the new step.
+        # The step last: a reader in between must not count the old time for the new step.
         self.since = time.monotonic()
         if step is Step.COMPRESS:
             self.cpu = time.process_time()  # a system call that asks every thread

@@ -114,7 +114,7 @@ def _make(in_hand: InHand, body: Body) -> Done | Fault:
 @contextmanager
 def _noted_in_codec(job: Job) -> Iterator[None]:
     """While this lasts, the row of a watched image says that it is in the codec: should the worker
-    die now, whoever returns its images knows which one to blame, on whatever machine.
+    die now, the sweep that returns its images knows which one to blame, on any machine.
 
     Two commits, on a connection of this thread; only for images that were in hand at a death.
     """

@@ -98,7 +98,7 @@ def close_images(request_id: UUID) -> int:
 
 def _give_up_closing(hold: Hold) -> None:
     """The images stay as they are: nobody claims them, because their request has ended."""
-    log.error("closing given up", extra={"request_id": str(hold.request_id)})
+    log.error("the closing is not tried again", extra={"request_id": str(hold.request_id)})
     ProcessingRequest.objects.count_cancelled(hold.request_id, CLOSING_DIED.sentence)
     hold.release()
 

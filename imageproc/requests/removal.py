@@ -58,7 +58,7 @@ def _erase(hold: Hold) -> bool:
 
 def _give_up(hold: Hold) -> None:
     """Keep the row: its counted attempts stop the sweep from trying again."""
-    log.error("removal given up", extra={"request_id": str(hold.request_id)})
+    log.error("the removal is not tried again", extra={"request_id": str(hold.request_id)})
     held = ProcessingRequest.objects.held(hold.request_id, hold.lease_id)
     held.update(error_message=REMOVAL_DIED.sentence, lease_id=None, lease_until=None)
 

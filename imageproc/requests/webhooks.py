@@ -80,7 +80,7 @@ def deliver(delivery_id: UUID) -> bool:
 def _give_up(delivery: WebhookDelivery, lease_id: UUID) -> bool:
     """Fail a delivery that has had more attempts than the schedule: the last ones killed their
     worker before their outcome was recorded."""
-    log.error("webhook given up", extra={"delivery": str(delivery.id)})
+    log.error("the webhook is not tried again", extra={"delivery": str(delivery.id)})
     reason = {"error_code": DELIVERY_DIED.code, "error_message": DELIVERY_DIED.sentence}
     delivery.log.filter(milliseconds=None).update(**reason)
     WebhookDelivery.objects.failed(delivery.id, lease_id)

@@ -56,10 +56,6 @@ class Choice(NamedTuple):
     name: str = ""
 
 
-class UnknownColumnError(ValueError):
-    """A choice names columns that the header does not have: ``args[0]``, their names."""
-
-
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Indices into the header. ``found_by``: caller, saved, profile, names or content.

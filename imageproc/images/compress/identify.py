@@ -64,7 +64,8 @@ class Source:
     bare: bool = False
     # Channels at the end of a TIFF that are no transparency.
     saved_selections: int = 0
-    # A JPEG that may have lost pixels: libjpeg-turbo must find it whole, whoever decodes it.
+    # A JPEG that may have lost pixels: libjpeg-turbo must find it whole, whichever library decodes
+    # it.
     doubtful: bool = False
 
 

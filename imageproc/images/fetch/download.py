@@ -62,8 +62,8 @@ class NotModified:
 @dataclass(frozen=True, slots=True)
 class Body:
     """What was fetched. ``content_type`` is the host's claim, lower case without parameters;
-    ``host`` is the one that answered, after redirects. ``length_confirmed``: the host told how long
-    it is and sent so much; otherwise it may have been cut off on the way."""
+    ``host`` is the one that answered, after redirects. ``length_confirmed``: the host stated the
+    length and sent that much; otherwise the file may have been cut off on the way."""
 
     data: bytes
     content_type: str
