@@ -41,7 +41,7 @@ def size(value: int | None) -> str:
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """An approximate time: 75 → 1 min 15 s, 7300 → 2 h 2 min."""
+    """An approximate time: 75 → 1 min 15 s, 7300 → 2 h 1 min."""
     left = max(0, round(seconds or 0))
     hours, minutes, rest = left // 3600, left % 3600 // 60, left % 60
     if hours:
