@@ -36,7 +36,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("how", ["full", "read-only"])
-@pytest.mark.parametrize("images", [120, pytest.param(400, marks=LONG)], ids=["short", "long"])
+@pytest.mark.parametrize("images", [200, pytest.param(400, marks=LONG)], ids=["short", "long"])
 def test_a_disk_that_takes_nothing(
     postgres: Postgres, ledger: Ledger, disk: Path, how: str, images: int
 ) -> None:
