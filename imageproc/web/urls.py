@@ -3,7 +3,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path, reverse_lazy
 
-from imageproc.web import keys, requests, uploads
+from imageproc.web import keys, mappings, requests, uploads
 from imageproc.web.forms import SignInForm
 
 app_name = "web"
@@ -28,6 +28,9 @@ urlpatterns = [
     path(f"{one}continue/", requests.continue_, name="continue"),
     path(f"{one}cancel/", requests.cancel, name="cancel"),
     path(f"{one}delete/", requests.delete, name="delete"),
+    path("columns/", mappings.mappings, name="mappings"),
+    path("columns/<int:mapping_id>/", mappings.mapping, name="mapping"),
+    path("columns/<int:mapping_id>/delete/", mappings.delete, name="delete-mapping"),
     path("keys/", keys.keys, name="keys"),
     path("keys/<int:key_id>/revoke/", keys.revoke, name="revoke"),
     path("keys/webhook-secret/replace/", keys.replace_secret, name="replace-secret"),

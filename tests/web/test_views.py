@@ -12,8 +12,10 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from imageproc.intake import columns
 from imageproc.models import (
     ApiKey,
+    ColumnMapping,
     FailureTally,
     ImageStatus,
     ProcessingRequest,
@@ -22,6 +24,7 @@ from imageproc.models import (
     WebhookSecret,
 )
 from imageproc.requests import operations
+from imageproc.sheet import Choice
 from tests.support import build
 
 pytestmark = pytest.mark.django_db
@@ -378,3 +381,23 @@ def test_the_policy_allows_nothing_inline(olga: Client) -> None:
     policy = olga.get("/").headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
+
+
+def test_saved_columns_are_listed_changed_and_deleted(olga: Client) -> None:
+    header = ["Code", "Label", "Front", "Back"]
+    columns.save(build.owner("olga").pk, header, Choice(("Front",), "Code", "Label"))
+    columns.save(build.owner("petra").pk, ["Hers"], Choice(("Hers",)))
+    mine, hers = ColumnMapping.objects.order_by("id")
+    page = olga.get(reverse("web:mappings")).content.decode()
+    assert "Front" in page
+    assert "Hers" not in page
+    address = reverse("web:mapping", args=[mine.id])
+    assert '<option value="images" selected>' in olga.get(address).content.decode()
+    assert olga.post(address, {"role-1": "name"}).status_code == 200  # no column of images
+    assert olga.post(address, {"role-2": "images", "role-3": "images"}).status_code == 302
+    mine.refresh_from_db()
+    assert (mine.images, mine.serial, mine.name) == (["Front", "Back"], "", "")
+    for one in (mine, hers):
+        olga.post(reverse("web:delete-mapping", args=[one.id]))
+    assert olga.get(reverse("web:mapping", args=[hers.id])).status_code == 404
+    assert list(ColumnMapping.objects.all()) == [hers]
