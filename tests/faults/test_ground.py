@@ -78,7 +78,7 @@ def test_the_clock_jumps(
     """
     clock, env = fake_clock(tmp_path)
     # Two images always get 429: their host is down for them once the others are done.
-    ground = Ground(postgres, None, kind=Web, MAX_ATTEMPTS="3", HOST_PATIENCE="12")
+    ground = Ground(postgres, None, kind=Web, MAX_ATTEMPTS="3", HOST_PATIENCE="30")
     try:
         ground.service.start()
         ground.workers(**env)
