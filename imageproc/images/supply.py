@@ -25,15 +25,15 @@ IDLE_SECONDS = 0.5
 # sooner when it would pass over other hosts, or when another request has come.
 TIMES_AS_LONG = 15
 LONGEST_DELAY = 5.0
-# Between two looks at the hosts that have a pace, and at one for which nothing was found to do.
+# Pauses between two claims of slots, and before the next claim from a host without due images.
 SLOTS_SECONDS = 0.3
 NO_IMAGES_SECONDS = 2.0
-# Hosts looked at in one go: each costs a transaction.
+# Hosts whose slots are claimed in one go: each costs a transaction.
 MOST_HOSTS = 20
-# A pump that has nothing else to do waits so long for a host to open.
+# A pump that has nothing else to do goes on if a host opens within this time.
 WORTH_WAITING = timedelta(seconds=15)
-# No more slots are taken of a host while so many images are late for theirs, or what it is given in
-# so many seconds.
+# No more slots of a host are claimed while this many of its images are late for theirs, or as many
+# as its pace allows in MOST_LATE_SECONDS.
 MOST_LATE = 4
 MOST_LATE_SECONDS = 0.5
 

@@ -14,18 +14,18 @@ from imageproc.faults import DNS_FAILED, HOST_BUSY, HostSign
 from imageproc.images.outcome import Deferred, Done, Failed, Outcome
 from imageproc.models import ClusterHeartbeat, Host
 
-# Slow start: connections to a host that was just met; one more for each answer.
+# Slow start: connections to a host that was just met; each answer allows one more.
 FIRST_CONNECTIONS = 4
-# So many failures in a row are the host's.
+# This many failures in a row are blamed on the host.
 FAILURES_IN_A_ROW = 5
-# So many 403 in a row are the host's, once it gave so many pictures; fewer are the images', which
-# are asked for again so many times.
+# A host that gave PICTURES_BEFORE_DENIAL pictures is blamed for DENIALS_IN_A_ROW answers of 403.
+# Images that get fewer are asked for again DENIALS_OF_AN_IMAGE times.
 DENIALS_IN_A_ROW = 3
 PICTURES_BEFORE_DENIAL = 20
 DENIALS_OF_AN_IMAGE = 2
-# Answers of this time show what a host allows that refuses for the first time.
+# When a host refuses for the first time, its answers of the last seconds show what it allows.
 RATE_SECONDS = 10.0
-# Hosts remembered by a process; beyond, it begins anew with all.
+# A process that has met more hosts than this forgets them all and begins anew.
 MOST_HOSTS = 10_000
 
 

@@ -29,13 +29,20 @@ LONGEST_PAUSE_BUSY = 60.0
 LONGEST_PAUSE_DOWN = 20.0
 # A host that nobody asked for this long after it could be asked is met afresh.
 FORGOTTEN = timedelta(minutes=5)
-# How the pace changes (see ``Host.find_pace`` and ``Host.raise_pace``).
+# A refusal leaves at the least so much of what the host gave while it was open, at the most so much
+# of its pace.
 LEAST_KEPT, MOST_KEPT = 0.5, 0.95
+# The pace is back where it was refused after so many seconds if that was a guess, and beyond it by
+# this part; each time that the limit proves to be there doubles the time, up to SUREST times.
 SEARCH_SECONDS = 1.0
 BEYOND = 0.1
-SURE_RATE = 20.0
-ALIKE = 0.15
 SUREST = 6
+# So often counts as confirmed what was measured once.
+MEASURED = 3
+# A first pace from so many requests a second on rests on enough answers to be no mere guess.
+SURE_RATE = 20.0
+# Two paces that differ by no more than this part are the same limit.
+ALIKE = 0.15
 
 
 class HostReason(models.TextChoices):
@@ -250,25 +257,29 @@ class Host(models.Model):
         return self.closed_at is not None and asked_at <= self.closed_at
 
     def _find_pace(self, asked_at: datetime, rate: float) -> None:
-        """What the host kept up with since it last refused, its pause included: with a bucket of
-        tokens that is its limit to the request. Between half and almost all of the pace."""
+        """What the host kept up with since it last refused is its limit, to the request, if it
+        counts with a bucket of tokens."""
         if (pace := self.current_pace) is None:
             pace = found = max(SLOWEST_PACE, rate)
-            self.confirmed = 2 if rate >= SURE_RATE else 0
+            self.confirmed = MEASURED - 1 if rate >= SURE_RATE else 0
         else:
-            kept_up_with = self._kept_up_with(asked_at)
-            found = max(SLOWEST_PACE, min(MOST_KEPT * pace, max(LEAST_KEPT * pace, kept_up_with)))
+            found = max(SLOWEST_PACE, min(MOST_KEPT * pace, self._kept_up_with(asked_at)))
             alike = _alike(found, self.found_pace) or _alike(pace, self.limit)
-            self.confirmed = min(SUREST, self.confirmed + 1) if alike else 2
+            self.confirmed = min(SUREST, self.confirmed + 1) if alike else MEASURED
         self.limit, self.found_pace, self.pace = pace, found, found
 
     def _kept_up_with(self, asked_at: datetime) -> float:
-        """Requests a second between the last refusal and this one; 0 where there was none."""
-        if self.closed_at is None:
-            return 0.0
+        """Requests a second between the last refusal and this one, the pause included; but no less
+        than half of those while it was open: a long pause may have filled the bucket and more."""
+        if self.closed_at is None or self.opened_at is None:
+            return LEAST_KEPT * (self.current_pace or 0.0)
         ahead = max(0.0, (self.next_slot_at - asked_at).total_seconds())
-        given = self.slots_given - ahead * (self.current_pace or 0.0)
-        return given / max(0.001, (asked_at - self.closed_at).total_seconds())
+        given = max(0.0, self.slots_given - ahead * (self.current_pace or 0.0))
+        since, opened = (
+            max(0.001, (asked_at - then).total_seconds())
+            for then in (self.closed_at, max(self.opened_at, self.closed_at))
+        )
+        return max(given / since, LEAST_KEPT * given / opened)
 
     def _close(self, now: datetime, reason: HostReason, retry_after: float | None) -> None:
         if self.closed_until + FORGOTTEN < now:
