@@ -474,6 +474,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "POSTPROCESSING_HOOKS": [
         "imageproc.api.openapi.append_shapes",
         "imageproc.api.openapi.add_summaries",
+        "imageproc.api.openapi.leave_options_empty",
     ],
     # The page's own assets, from the package drf-spectacular-sidecar: no CDN.
     "SWAGGER_UI_DIST": "SIDECAR",

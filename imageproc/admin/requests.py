@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -119,7 +120,10 @@ class RequestAdmin(OperatorAdmin):
     remove = on_page(REMOVE)
     raw_id_fields = ("owner",)
     fieldsets = (
-        (None, {"fields": ("id", "file_name", "owner", "state", "priority", "error_message")}),
+        (
+            None,
+            {"fields": ("id", "file_name", "page", "owner", "state", "priority", "error_message")},
+        ),
         ("Progress", {"fields": ("progress", "rows", "products", "images", "reasons", "saved")}),
         ("Recipe", {"fields": ("recipe", "store_originals")}),
         ("Storage", {"fields": ("input_csv", "output_csv")}),
@@ -173,6 +177,10 @@ class RequestAdmin(OperatorAdmin):
     @display(description="Uploaded")
     def arrived(self, request: ProcessingRequest) -> str:
         return ago(request.created_at)
+
+    @display(description="Page")
+    def page(self, request: ProcessingRequest) -> str:
+        return _link(reverse("web:request", args=[request.pk]), "The page that its owner sees")
 
     @display(description="Rows read")
     def rows(self, request: ProcessingRequest) -> str:

@@ -102,6 +102,17 @@ def add_summaries(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return result
 
 
+def leave_options_empty(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """drf-spectacular's post-processing hook: Swagger UI fills a form with each field's example,
+    else with its minimum or a text of its own, which nobody meant to send."""
+    for schema in result["components"]["schemas"].values():
+        if schema.get("properties", {}).get("file", {}).get("format") == "binary":
+            for name, field in schema["properties"].items():
+                if name not in schema.get("required", ()) and "default" not in field:
+                    field["example"] = ""
+    return result
+
+
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """``Authorization: Bearer ip_…``."""
 

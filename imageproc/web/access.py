@@ -11,14 +11,15 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, resolve_url
+from django.shortcuts import resolve_url
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from imageproc import callers
+from imageproc.api.access import read_as_operator
 from imageproc.api.auth import local_user
 from imageproc.models import ProcessingRequest
 
@@ -45,9 +46,14 @@ def personal(
     return cast("Callable[Concatenate[HttpRequest, P], HttpResponseBase]", never_cache(wrapped))
 
 
-def own_request(owner_id: int, request_id: UUID) -> ProcessingRequest:
-    """A request of this owner; raises Http404 if there is none."""
-    return get_object_or_404(ProcessingRequest.objects.owned_by(owner_id), id=request_id)
+def own_request(request: WebRequest, owner_id: int, request_id: UUID) -> ProcessingRequest:
+    """A request of this owner, or, to read, one that an operator opens. Raises Http404 if there is
+    none."""
+    found = ProcessingRequest.objects.owned_by(owner_id).filter(id=request_id).first()
+    found = found or read_as_operator(request, request.user, request_id)
+    if found is None:
+        raise Http404
+    return found
 
 
 def _owner_id(request: WebRequest) -> int | None:

@@ -47,11 +47,11 @@ def index(request: WebRequest, owner_id: int) -> HttpResponseBase:
 @require_GET
 @personal
 def detail(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
-    found = own_request(owner_id, request_id)
+    found = own_request(request, owner_id, request_id)
     context = {
         **_progress(found),
-        **_outcome(found),
-        **_webhook(found),
+        **_outcome(found, owner_id),
+        **_webhook(found, owner_id),
         **_gallery(request, found),
     }
     return render(request, "web/request.html", context)
@@ -62,7 +62,7 @@ def detail(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponse
 def progress(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
     """The live part, which the page polls. Events in its response say which other parts have
     changed since it was last shown."""
-    found = own_request(owner_id, request_id)
+    found = own_request(request, owner_id, request_id)
     answer = render(request, "web/parts/progress.html", _progress(found))
     assert isinstance(answer, HttpResponse)
     if request.GET.get("outcome") != _outcome_mark(found):
@@ -76,15 +76,15 @@ def progress(request: WebRequest, owner_id: int, request_id: UUID) -> HttpRespon
 @personal
 def outcome(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
     """The downloads and actions that are possible now, and the failures."""
-    found = own_request(owner_id, request_id)
-    return render(request, "web/parts/outcome.html", _outcome(found))
+    found = own_request(request, owner_id, request_id)
+    return render(request, "web/parts/outcome.html", _outcome(found, owner_id))
 
 
 @require_GET
 @personal
 def failed(request: WebRequest, owner_id: int, request_id: UUID, code: str) -> HttpResponseBase:
     """One page of the images that failed for one reason."""
-    found = own_request(owner_id, request_id)
+    found = own_request(request, owner_id, request_id)
     start = _after(request)
     images, after = report.failed_images(found.id, code, after=start)
     context = {"request_row": found, "images": images, "after": after, "code": code}
@@ -95,7 +95,7 @@ def failed(request: WebRequest, owner_id: int, request_id: UUID, code: str) -> H
 @require_GET
 @personal
 def gallery(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
-    found = own_request(owner_id, request_id)
+    found = own_request(request, owner_id, request_id)
     return render(request, "web/parts/gallery.html", _gallery(request, found))
 
 
@@ -105,7 +105,7 @@ def picture(
     request: WebRequest, owner_id: int, request_id: UUID, image_id: UUID
 ) -> HttpResponseBase:
     """One picture before and after: a dialog for htmx, else a page."""
-    found = own_request(owner_id, request_id)
+    found = own_request(request, owner_id, request_id)
     image = _done_image(found, image_id)
     previous, following = report.neighbours(image)
     context = {
@@ -124,8 +124,8 @@ def picture(
 @personal
 def webhook(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
     """How the newest webhook fares; the page polls it until it has ended."""
-    found = own_request(owner_id, request_id)
-    return render(request, "web/parts/webhook.html", _webhook(found))
+    found = own_request(request, owner_id, request_id)
+    return render(request, "web/parts/webhook.html", _webhook(found, owner_id))
 
 
 @require_POST
@@ -133,7 +133,7 @@ def webhook(request: WebRequest, owner_id: int, request_id: UUID) -> HttpRespons
 def redeliver(
     request: WebRequest, owner_id: int, request_id: UUID, delivery_id: UUID
 ) -> HttpResponseBase:
-    found = own_request(owner_id, request_id)
+    found = own_request(request, owner_id, request_id)
     delivery = get_object_or_404(found.deliveries, id=delivery_id)
     if operations.redeliver(delivery.id):
         messages.success(request, "The webhook is being sent again.")
@@ -146,7 +146,7 @@ def redeliver(
 @personal
 def cancel(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
     """GET asks for confirmation, POST does it."""
-    found = own_request(owner_id, request_id)
+    found = own_request(request, owner_id, request_id)
     if request.method == "GET":
         return render(request, _page_or_dialog(request, "cancel"), {"request_row": found})
     if operations.cancel(found.id):
@@ -160,7 +160,7 @@ def cancel(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponse
 @personal
 def continue_(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
     """Continue a cancelled request."""
-    found = own_request(owner_id, request_id)
+    found = own_request(request, owner_id, request_id)
     images = operations.continue_cancelled(found.id)
     if images:
         messages.success(request, f"Continuing with {images:,} image{'' if images == 1 else 's'}.")
@@ -175,7 +175,7 @@ def continue_(request: WebRequest, owner_id: int, request_id: UUID) -> HttpRespo
 @personal
 def delete(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
     """GET asks for confirmation, POST does it."""
-    found = own_request(owner_id, request_id)
+    found = own_request(request, owner_id, request_id)
     if request.method == "GET":
         return render(request, _page_or_dialog(request, "delete"), {"request_row": found})
     operations.remove(found.id)
@@ -186,7 +186,7 @@ def delete(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponse
 @require_POST
 @personal
 def retry(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
-    found = own_request(owner_id, request_id)
+    found = own_request(request, owner_id, request_id)
     form = RetryForm(request.POST)
     form.is_valid()
     chosen = {name: value for name, value in form.cleaned_data.items() if value}
@@ -212,16 +212,18 @@ def _outcome_mark(found: ProcessingRequest) -> str:
     return f"{found.status}-{found.failed_images}"
 
 
-def _outcome(found: ProcessingRequest) -> dict[str, Any]:
+def _outcome(found: ProcessingRequest, owner_id: int) -> dict[str, Any]:
     return {
         "request_row": found,
         "groups": report.failure_groups(found.id) if found.failed_images else [],
-        "retryable": found.status != RequestStatus.CANCELLED,
+        "foreign": found.owner_id != owner_id,
+        "retryable": found.status != RequestStatus.CANCELLED and found.owner_id == owner_id,
     }
 
 
-def _webhook(found: ProcessingRequest) -> dict[str, Any]:
-    return {"request_row": found, "hook": report.webhook_of(found)}
+def _webhook(found: ProcessingRequest, owner_id: int) -> dict[str, Any]:
+    hook = report.webhook_of(found)
+    return {"request_row": found, "hook": hook, "foreign": found.owner_id != owner_id}
 
 
 def _gallery(request: WebRequest, found: ProcessingRequest) -> dict[str, Any]:

@@ -27,7 +27,9 @@ OWN = {
     "api/requests/<uuid:request_id>",
     "api/requests/<uuid:request_id>/retry",
     "api/requests/<uuid:request_id>/cancel",
+    "api/requests/<uuid:request_id>/continue",
     "api/requests/<uuid:request_id>/output.csv",
+    "api/requests/<uuid:request_id>/output.xlsx",
     "api/requests/<uuid:request_id>/input.csv",
     "api/requests/<uuid:request_id>/failed.csv",
     "api/requests/<uuid:request_id>/errors.csv",
@@ -44,6 +46,9 @@ OWN = {
     "requests/<uuid:request_id>/retry/",
     "requests/<uuid:request_id>/cancel/",
     "requests/<uuid:request_id>/delete/",
+    "requests/<uuid:request_id>/continue/",
+    "requests/<uuid:request_id>/webhook/",
+    "requests/<uuid:request_id>/webhook/<uuid:delivery_id>/",
     "keys/<int:key_id>/revoke/",
 }
 # Shows or makes what is the caller's: needs a caller, and holds nothing of others.
@@ -62,6 +67,9 @@ CALLERS = {
     "requests/",
     "keys/",
     "keys/webhook-secret/",
+    "keys/webhook-secret/replace/",
+    "password/",
+    "password/changed/",
 }
 # Processed images are for everyone who knows their id (docs/security.md).
 PUBLIC_IMAGES = {
