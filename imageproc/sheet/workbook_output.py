@@ -41,9 +41,10 @@ def write_workbook(
 ) -> Iterator[bytes]:
     """The file in blocks. An empty block is a sign of life: writing takes some seconds.
 
-    ``stream``: the uploaded file. ``header_row``: its new cells look like the last one there.
+    ``stream``: the uploaded file, which is closed in the end. ``header_row``: its new cells look
+    like the last one there.
     """
-    with ZipFile(seekable(stream)) as source, tempfile.TemporaryFile() as target:
+    with stream, ZipFile(seekable(stream)) as source, tempfile.TemporaryFile() as target:
         path = _path_of(source, worksheet)
         with ZipFile(target, "w", ZIP_DEFLATED) as archive:
             for part in source.infolist():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -11,11 +12,13 @@ from django.contrib.auth import get_user_model
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
+from openpyxl.styles import Font
 
 from imageproc.images import store
 from imageproc.intake import ingest
 from imageproc.models import ApiKey, ProcessingRequest, Switch
 from imageproc.requests import operations, report
+from imageproc.requests.report.saved import save
 from imageproc.sheet import XLSX
 from tests.api.conftest import CSV, Checked, accepted, document, finish, upload, validator
 from tests.sheet.test_workbooks import a_book, saved, values
@@ -241,8 +244,10 @@ def test_files(api: Checked) -> None:
     assert [i.input_url for i in again.images.all()] == ["http://cdn.example/3.jpg"]
 
 
-def test_a_workbook_comes_back_as_one_and_as_csv(api: Checked) -> None:
-    content = saved(a_book(2))
+def test_a_workbook_comes_back_as_one_and_as_csv(api: Checked, tmp_path: Path) -> None:
+    book = a_book(2)
+    book["Products"]["A9"].font = Font(bold=True)  # a row without text behind the last one
+    content = saved(book)
     request = finish(accepted(api, content))
     stem = f"/api/requests/{request.id}"
     answer = api.get(f"{stem}/input.csv")
@@ -251,21 +256,24 @@ def test_a_workbook_comes_back_as_one_and_as_csv(api: Checked) -> None:
     assert links["outputXlsx"] == f"http://testserver{stem}/output.xlsx"
     given = api.get(f"{stem}/output.xlsx")
     assert given["Content-Type"] == XLSX
-    book = given.getvalue()
-    rows = values(book, "Products")
-    assert [row[6:] for row in rows[2:]] == [
+    stored_book = given.getvalue()
+    rows = values(stored_book, "Products")
+    assert [row[6:] for row in rows[2:5]] == [
         ["Output Image Urls", "Status", "Error"],
         *([url, "COMPLETED", None] for url in _addresses(request)),
     ]
     with store.open_read(request.output_csv) as stored:
-        assert (request.output_csv[-5:], stored.read()) == (".xlsx", book)
+        assert (request.output_csv[-5:], stored.read()) == (".xlsx", stored_book)
     answer = api.get(f"{stem}/output.csv?output=replace")
     assert answer["Content-Disposition"] == 'attachment; filename="output-products.csv"'
     lines = answer.getvalue().decode("utf-8-sig").splitlines()
     assert [line.split(",")[4] for line in lines[3:]] == _addresses(request)
     answer = api.get(f"{stem}/output.xlsx?output=replace")
     rows = values(answer.getvalue(), "Products")
-    assert [row[4] for row in rows[3:]] == _addresses(request)
+    assert [row[4] for row in rows[3:5]] == _addresses(request)
+    assert sum(save(request, tmp_path)) == 2
+    cells = values((tmp_path / "output.xlsx").read_bytes(), "Products")[3]
+    assert (tmp_path / cells[6]).stat().st_size == 500
 
 
 def _addresses(request: ProcessingRequest) -> list[str]:

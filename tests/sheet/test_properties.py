@@ -9,7 +9,7 @@ import json
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from imageproc.sheet import LineError, Row, Sheet, SheetFormat, SheetLimits, join_urls, rows
+from imageproc.sheet import LineError, Row, Sheet, SheetFormat, SheetLimits, cells, join_urls, rows
 from imageproc.sheet.cell import split_cell
 from imageproc.sheet.formula import neutralise, restore
 from tests.sheet.sheets import HEADER, URL, a_format, good, opened, written
@@ -126,6 +126,15 @@ def test_no_record_is_lost(pieces: list[str]) -> None:
         for record in records
         if len(record) == 3 and record[:2] == ["1", "Pen"] and record[2] == URL
     )
+    if summary.usable:
+        # The good rows run, and every row comes back, the bad ones among them.
+        assert sheet.format is not None
+        bad_lines = {error.line for error in found if isinstance(error, LineError)}
+        content = (",".join(HEADER) + "\n" + body).encode()
+        good = list(rows(io.BytesIO(content), sheet.format, bad_lines=bad_lines))
+        assert good == [row for row in found if isinstance(row, Row)]
+        back = list(cells(io.BytesIO(content), sheet.format, bad_lines))
+        assert len(back) == len(good) + summary.bad_rows == read - summary.blank_rows
     if summary.ok:
         assert sheet.format is not None
         stored = SheetFormat.from_dict(json.loads(json.dumps(sheet.format.to_dict())))

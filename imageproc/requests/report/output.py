@@ -79,8 +79,10 @@ def output_file_at(
     form = form or form_of(request)
     rows = _completed(request, stream, file, address)
     if form.workbook:
+        # Read apart from its rows, whose stream is closed behind the last one.
+        book = open_checked(request)
         return sheet.write_workbook_output(
-            stream, file, rows, replace=form.replace, status=form.status
+            book, file, rows, replace=form.replace, status=form.status
         )
     only = _CHANGED if form.changed_only else None
     return sheet.write_output(
