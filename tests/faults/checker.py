@@ -74,6 +74,36 @@ def judge(
     return verdict
 
 
+def judge_shared(database_url: str, kept: Sequence[str], objects: Mapping[str, bytes]) -> Verdict:
+    """Of requests that share objects, at rest: every image has its object and shows its picture;
+    every object is named by an image or is a request's own file. ``kept``: the requests that were
+    not removed; ``objects``: what they and the removed ones have made."""
+    verdict = Verdict()
+    with psycopg.connect(database_url) as connection:
+        images = connection.execute(
+            "SELECT input_url, status, attempts, output_key, output_size, output_sha256"
+            " FROM imageproc_productimage WHERE request_id = ANY(%s::uuid[])",
+            [list(kept)],
+        ).fetchall()
+        rows = connection.execute(
+            "SELECT id::text, status, total_images, completed_images,"
+            " new_images + changed_images + unchanged_images, input_csv, output_csv"
+            " FROM imageproc_processingrequest WHERE id = ANY(%s::uuid[])",
+            [list(kept)],
+        ).fetchall()
+    for request_id, status, total, completed, counted, *_ in rows:
+        if status != "COMPLETED" or total != completed or counted != completed:
+            verdict.add("wrong_end", f"{request_id} {status}: {total}, {completed}, {counted}")
+    named = {key for row in rows for key in row[5:]}
+    for image in images:  # one by one: many may name one object
+        named |= _judge_objects(verdict, [image], objects)
+    for key in objects.keys() - named:
+        verdict.add("orphans", key)
+    for _ in range(len(kept) - len(rows)):
+        verdict.add("lost", "a request")
+    return verdict
+
+
 def _judge_request(
     verdict: Verdict,
     promise: Promise,

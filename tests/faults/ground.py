@@ -97,6 +97,26 @@ class Ground:
         self.promises.append(Promise(answer["requestId"], dict(urls)))
         return str(answer["requestId"])
 
+    def upload_again(self, urls: list[str]) -> str:
+        """Upload these without a promise, so that the request may be removed."""
+        rows = [[str(n), f"Product {n}", url] for n, url in enumerate(urls)]
+        return str(self.service.upload(sheet_of(rows))["requestId"])
+
+    def change(self, sql: str) -> None:
+        with psycopg.connect(self.database_url) as connection:
+            connection.execute(sql.encode())
+
+    def unsettled(self) -> int:
+        """Requests that have not ended."""
+        sql = "SELECT count(*) FROM imageproc_processingrequest WHERE NOT status = ANY(%s)"
+        return int(self.query(sql, list(FINAL))[0][0])
+
+    def collected(self) -> bool:
+        """Whether nothing is left of removed requests, nor of pictures that nobody names."""
+        removed = "SELECT 1 FROM imageproc_processingrequest WHERE removed_at IS NOT NULL"
+        doomed = "SELECT 1 FROM imageproc_picture WHERE released OR doomed_at IS NOT NULL"
+        return not self.query(removed) and not self.query(doomed)
+
     # --- Looking in from outside ------------------------------------------------------------------
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.database_url, connect_timeout=5) as connection:
@@ -158,6 +178,11 @@ class Ground:
             files = (path for path in root.rglob("*") if path.is_file())
             return {str(path.relative_to(root)): path.read_bytes() for path in files}
         return self.bucket.objects()
+
+    def objects_of(self, request_ids: list[str]) -> dict[str, bytes]:
+        """What these requests have made."""
+        mine = self.objects().items()
+        return {key: data for key, data in mine if key.partition("/")[0] in request_ids}
 
     def recovery(self, lost: set[tuple[str, str]], seconds: float = 120.0) -> float:
         """Seconds until none of these leases holds its image any more."""
