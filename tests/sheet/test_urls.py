@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imageproc.sheet import UrlProblem, check_url, host_of, join_urls
-from imageproc.sheet.cell import separator_of, split_cell
+from imageproc.sheet.cell import separator_of, split_cell, without_entities
 from imageproc.sheet.links import UrlReader
 from tests.sheet.sheets import cell_errors
 
@@ -218,3 +218,34 @@ def test_refused_links_beyond_the_bound_are_no_images() -> None:
         reader.read(f"http://{name}.example/1")
     assert (reader.images, reader.images_elsewhere) == (2, 1)
     assert reader.hosts == {"good.example": 1}
+
+
+@pytest.mark.parametrize(
+    ("cell", "mark", "joined"),
+    [
+        ("a.jpg | b.jpg", "|", "x|y"),
+        ("a.jpg;b.jpg", ";", "x;y"),
+        ("a.jpg\r\nb.jpg", "\n", "x\ny"),
+        ("a b.jpg", ",", "x,y"),
+        (f"{A}；{B}", ",", "x,y"),
+    ],
+)
+def test_outputs_of_paths_are_joined_as_the_paths_were(cell: str, mark: str, joined: str) -> None:
+    """A blank belongs to a file's name; a full-width mark is written as a comma."""
+    assert separator_of(cell, paths=True) == mark
+    assert join_urls(cell, ["x", "y"], paths=True) == joined
+
+
+def test_a_cell_of_links_is_separated_by_blanks_unless_it_holds_paths() -> None:
+    assert (separator_of("a.jpg;b.jpg"), separator_of("a.jpg;b.jpg", paths=True)) == (",", ";")
+    assert join_urls("a.jpg;b.jpg", ["x", "y"]) == "x,y"
+
+
+def test_only_the_query_has_entities_read_and_all_of_it() -> None:
+    link = "http://a.example/x&amp;y?b=1&amp;c=2?d&amp;e"
+    assert without_entities(link) == "http://a.example/x&amp;y?b=1&c=2?d&e"
+    assert without_entities("http://a.example/x&amp;y") == "http://a.example/x&amp;y"
+
+
+def test_what_is_no_link_has_no_host() -> None:
+    assert host_of("ftp://a.example/1") == ""
