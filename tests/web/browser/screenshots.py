@@ -11,18 +11,18 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.support import pictures
 from tests.support.origin import Origin
 from tests.support.servers.service import Service
 from tests.web.browser.chromium import PHONE, WIDE, Scheme, chromium, page_of
-from tests.web.browser.conftest import file
 
 VISITORS: tuple[tuple[str, int, Scheme], ...] = (("", WIDE, "light"), ("-phone", PHONE, "dark"))
 
 NAME = "Postcard no. {}"
 PRODUCTS = 18
+SHEET = "spring-collection.csv"
 
 
 def main(folder: Path, photos: Path) -> None:
@@ -59,7 +59,8 @@ def _catalogue(origin: Origin, photos: Path) -> bytes:
 
 def _tour(page: Page, service: Service, sheet: bytes, folder: Path, suffix: str) -> None:
     page.goto(service.address)
-    page.set_input_files("#file", [file("spring-collection.csv", sheet)])
+    chosen: FilePayload = {"name": SHEET, "mimeType": "text/csv", "buffer": sheet}
+    page.set_input_files("#file", [chosen])
     page.locator(".verdict.good").wait_for()
     _shoot(page, folder / f"upload{suffix}.png")
     page.get_by_text("Options", exact=True).click()
