@@ -2,6 +2,8 @@
 
 `OLD` is the revision to upgrade from (default: the last tag); without either, that part is left
 out, which is said.
+
+This script has not been run to its end on an engine yet.
 """
 
 from __future__ import annotations
