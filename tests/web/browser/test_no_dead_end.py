@@ -12,7 +12,7 @@ from tests.web.browser.conftest import CATALOGUE, file, finished, sheet
 
 def whole(page: Page) -> None:
     for scheme in ("dark", "light"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         assert axe(page) == []
         assert not overflows(page)
 
