@@ -49,6 +49,6 @@ def mapping(request: WebRequest, owner_id: int, mapping_id: int) -> HttpResponse
 @personal
 def delete(request: WebRequest, owner_id: int, mapping_id: int) -> HttpResponseBase:
     """The columns of files with this header are found anew."""
-    ColumnMapping.objects.filter(owner_id=owner_id, id=mapping_id).delete()
+    get_object_or_404(ColumnMapping, owner_id=owner_id, id=mapping_id).delete()
     messages.success(request, "The columns are deleted.")
     return redirect("web:mappings")

@@ -145,7 +145,7 @@ def test_a_row_without_an_image_counts_as_one_in_its_chunk(monkeypatch: pytest.M
     )
     rows = b"".join(b"%d,Shoe,,x\n" % number for number in range(1, 8))
     one = b"8,Shoe,http://shop.example/1.jpg,x\n"
-    request = build.accepted(b"SKU,Title,Image Src,Variant Image\n" + rows + one)
+    request = build.accepted(b"SKU,Title,Image Src,Note\n" + rows + one)
     assert ingestion.ingest(request.id) == 8
     assert cursors == [3, 6, 8]
 

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from pytest_django import Settings
 
-from imageproc.models import ApiKey, ProcessingRequest, WebhookDelivery
+from imageproc.models import ApiKey, ColumnMapping, ProcessingRequest, WebhookDelivery
 from tests.security.conftest import with_key
 from tests.support import build
 
@@ -31,6 +31,7 @@ OWN = {
     "api/requests/<uuid:request_id>/output.csv",
     "api/requests/<uuid:request_id>/output.xlsx",
     "api/requests/<uuid:request_id>/input.csv",
+    "api/requests/<uuid:request_id>/manifest.json",
     "api/requests/<uuid:request_id>/failed.csv",
     "api/requests/<uuid:request_id>/errors.csv",
     "api/images/<uuid:image_id>/original",
@@ -50,6 +51,8 @@ OWN = {
     "requests/<uuid:request_id>/webhook/",
     "requests/<uuid:request_id>/webhook/<uuid:delivery_id>/",
     "keys/<int:key_id>/revoke/",
+    "columns/<int:mapping_id>/",
+    "columns/<int:mapping_id>/delete/",
 }
 # Shows or makes what is the caller's: needs a caller, and holds nothing of others.
 CALLERS = {
@@ -66,6 +69,7 @@ CALLERS = {
     "sample/",
     "requests/",
     "keys/",
+    "columns/",
     "keys/webhook-secret/",
     "keys/webhook-secret/replace/",
     "password/",
@@ -115,11 +119,15 @@ def things() -> dict[str, Any]:
         request=request, event="request.completed", url=request.webhook_url, body="{}"
     )
     key, _ = ApiKey.objects.issue(owner_id=build.owner("olga").pk, name="key-of-olga")
+    mapping = ColumnMapping.objects.create(
+        owner=build.owner("olga"), header_digest="0" * 64, header=["Foto"], images=["Foto"]
+    )
     return {
         "<uuid:request_id>": request.id,
         "<uuid:image_id>": image.id,
         "<uuid:delivery_id>": delivery.id,
         "<int:key_id>": key.pk,
+        "<int:mapping_id>": mapping.pk,
         "<str:code>": "not_found",
         "<str:name>": "x.jpg",
     }
@@ -169,6 +177,7 @@ def test_another_gets_404_as_if_it_were_not_there(route: str, things: dict[str, 
             )
     assert ProcessingRequest.objects.get().status == build.PROCESSING
     assert ApiKey.objects.filter(name="key-of-olga", revoked_at=None).count() == 1
+    assert ColumnMapping.objects.count() == 1
     # It is the owner that makes the difference.
     if not route.endswith(("original", "<uuid:image_id>/")):  # nothing is stored here
         assert codes(caller("olga", route), path) - {404, 405}
