@@ -8,14 +8,14 @@ RUN := $(BIN)/python manage.py
 HOST ?= 127.0.0.1:8000
 TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup system run demo test lint format bench bench-million containers faults mutants screenshots clean
+.PHONY: help setup system run demo test lint docs format bench bench-million containers faults mutants screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,docs]'
 	@touch $@
 
 setup: $(VENV)/.ready ## Make the virtual environment with the tested versions
@@ -35,7 +35,7 @@ test: setup system ## The whole test suite, with real servers
 	TEST_DATABASE=sqlite $(BIN)/python -m pytest -m 'both_databases and not faults'
 	TEST_DATABASE=postgres $(BIN)/python -m pytest -m 'not faults' $(TWO_AT_A_TIME)
 
-containers: setup ## Build the image and run the compose file on Docker (OLD=… upgrades from it)
+containers: setup ## Needs Docker, not yet run whole: build the image, run the compose file (OLD=… upgrades from it)
 	$(BIN)/python -m tests.containers
 
 faults: setup system ## The long form of the fault suite (docs/reliability.md); half an hour
@@ -48,7 +48,7 @@ mutants: setup ## Break lines one at a time, see if a test notices (ROOM='imagep
 	nice $(MUTANTS)/bin/mutmut run --max-children 2 $(if $(ROOM),'$(ROOM)')
 	$(MUTANTS)/bin/mutmut results
 
-lint: setup ## Style, types, import laws, Django's own checks
+lint: setup ## Style, types, import laws, Django's own checks, the documents' links
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -58,6 +58,10 @@ lint: setup ## Style, types, import laws, Django's own checks
 	ALLOWED_HOSTS=images.example.com PUBLIC_URL=https://images.example.com NUM_PROXIES=1 \
 	REDIS_URL=redis://redis:6379/0 S3_BUCKET=images \
 	$(RUN) check --deploy --fail-level WARNING
+	@site=$$(mktemp -d) && export NO_MKDOCS_2_WARNING=1 && trap 'rm -r "$$site"' EXIT && $(BIN)/mkdocs build --quiet --strict --site-dir "$$site"
+
+docs: setup ## The documentation's site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 bench: setup ## Speed beside the ceiling and peers (25 minutes); writes docs/performance.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,bench]'
@@ -77,4 +81,4 @@ screenshots: setup ## Take the pages' pictures for the README anew (PHOTOS=… a
 	$(BIN)/python -m tests.web.browser.screenshots docs/images $(PHOTOS)
 
 clean: ## Remove the environment and all local data
-	rm -rf $(VENV) $(MUTANTS) mutants var
+	rm -rf $(VENV) $(MUTANTS) mutants site var

@@ -1,4 +1,4 @@
-"""The wheel, in an environment of its own: the command runs the service with its pages."""
+"""The wheel, installed into a folder of its own: the command runs the service with its pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,31 +29,28 @@ def run(*command: object, **options: object) -> None:
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """A new environment with the wheel; its dependencies are this environment's own."""
-    source, environment = tmp_path / "source", tmp_path / "environment"
+    """A folder with the wheel alone; its dependencies are this environment's own."""
+    source, target = tmp_path / "source", tmp_path / "target"
     source.mkdir()
     for name in SOURCES:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, source / name)
     pip = (sys.executable, "-m", "pip")
-    run(*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, source)
-    run(sys.executable, "-m", "venv", "--without-pip", environment)
+    build = ("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path)
+    run(*pip, *build, source)
     [wheel] = tmp_path.glob("*.whl")
     assert wheel.name.startswith(f"imageproc-{__version__}-")
-    python = environment / "bin" / "python"
-    run(*pip, "--python", python, "install", "--quiet", "--no-deps", wheel)
-    [packages] = environment.glob("lib/python3*/site-packages")
-    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    return environment / "bin" / "imageproc"
+    run(*pip, "install", "--quiet", "--no-deps", "--target", target, wheel)
+    return target
 
 
 class Installed(Service):
     """`imageproc up`, called in a folder that holds nothing."""
 
-    def __init__(self, command: Path, folder: Path) -> None:
-        super().__init__()
-        self.script, self.here = command, folder
-        for name in ("DATA_DIR", "PYTHONPATH", "DJANGO_SETTINGS_MODULE"):
+    def __init__(self, installed: Path, folder: Path) -> None:
+        super().__init__(env={"WORKERS": "1", "WEB_WORKERS": "1", "PYTHONPATH": str(installed)})
+        self.script, self.here = installed / "bin" / "imageproc", folder
+        for name in ("DATA_DIR", "DJANGO_SETTINGS_MODULE"):
             self.env.pop(name, None)
 
     def command(self) -> list[str]:
