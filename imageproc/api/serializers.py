@@ -193,6 +193,22 @@ class OutputCsvSerializer(OutputSerializer):
         return replace(own, change=data["changeColumn"], changed_only=data["changedOnly"])
 
 
+class NamesSerializer(serializers.Serializer[Any]):
+    """What the files in a ZIP are called."""
+
+    names = serializers.CharField(
+        default=report.DEFAULT_NAMES,
+        help_text="A pattern of {serial}, {name}, {position}, {column}, {digest}, {row} and "
+        "{variant} (MAIN, PT01, …), or amazon for {serial}.{variant}.",
+    )
+
+    def validate_names(self, value: str) -> report.Pattern:
+        try:
+            return report.Pattern(value)
+        except report.PatternError as error:
+            raise serializers.ValidationError(str(error), code="names_invalid") from error
+
+
 class UploadFormSerializer(UploadSerializer):
     """The multipart form: the file and the options."""
 

@@ -18,6 +18,7 @@ urlpatterns = [
     path(f"{REQUEST}/output.csv", files.OutputCsvView.as_view(), name="output-csv"),
     path(f"{REQUEST}/output.xlsx", files.OutputXlsxView.as_view(), name="output-xlsx"),
     path(f"{REQUEST}/manifest.json", files.ManifestView.as_view(), name="manifest"),
+    path(f"{REQUEST}/images.zip", files.ImagesZipView.as_view(), name="images-zip"),
     path(f"{REQUEST}/input.csv", files.InputCsvView.as_view(), name="input-csv"),
     path(f"{REQUEST}/failed.csv", files.FailedCsvView.as_view(), name="failed-csv"),
     path(f"{REQUEST}/errors.csv", files.ErrorsCsvView.as_view(), name="errors-csv"),

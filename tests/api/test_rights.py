@@ -50,6 +50,7 @@ CALLS = [
     ("GET", "/api/requests/{request}", "read"),
     ("HEAD", "/api/requests/{request}", "read"),
     ("GET", "/api/requests/{request}/output.csv", "read"),
+    ("GET", "/api/requests/{request}/images.zip", "read"),
     ("GET", "/api/requests/{request}/input.csv", "read"),
     ("GET", "/api/requests/{request}/failed.csv", "read"),
     ("GET", "/api/requests/{request}/errors.csv", "read"),

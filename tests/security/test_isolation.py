@@ -30,6 +30,7 @@ OWN = {
     "api/requests/<uuid:request_id>/continue",
     "api/requests/<uuid:request_id>/output.csv",
     "api/requests/<uuid:request_id>/output.xlsx",
+    "api/requests/<uuid:request_id>/images.zip",
     "api/requests/<uuid:request_id>/input.csv",
     "api/requests/<uuid:request_id>/manifest.json",
     "api/requests/<uuid:request_id>/failed.csv",

@@ -19,7 +19,8 @@ from rest_framework.views import APIView
 from imageproc import sheet
 from imageproc.api.access import own_request
 from imageproc.api.openapi import problems
-from imageproc.api.serializers import OutputCsvSerializer, OutputSerializer
+from imageproc.api.problems import Conflict
+from imageproc.api.serializers import NamesSerializer, OutputCsvSerializer, OutputSerializer
 from imageproc.models import ProcessingRequest
 from imageproc.requests import report
 
@@ -114,6 +115,33 @@ class OutputXlsxView(OutputCsvView):
         query = OutputSerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         return report.output_file(upload, replace(query.form(upload), workbook=True))
+
+
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="imagesZip",
+        parameters=[NamesSerializer],
+        responses={(200, "application/zip"): OpenApiTypes.BINARY}
+        | problems(400, 401, 404, 409, 503),
+    )
+)
+class ImagesZipView(CsvView):
+    """All completed images in one ZIP, named by a pattern. 409 if two of them would get one name;
+    an image that cannot be read is listed in missing.csv inside the ZIP."""
+
+    prefix = "images-"
+    media_type = "application/zip"
+
+    def name_of(self, upload: ProcessingRequest) -> str:
+        return f"{self.prefix}{PurePath(upload.file_name).stem}.zip"
+
+    def chunks(self, upload: ProcessingRequest, request: Request) -> Iterator[bytes]:
+        query = NamesSerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        try:
+            return report.images_zip(upload, query.validated_data["names"])
+        except report.ZipRefusedError as error:
+            raise Conflict(error.code, str(error)) from error
 
 
 @extend_schema_view(get=extend_schema(operation_id="inputCsv", responses=CSV | XLSX))

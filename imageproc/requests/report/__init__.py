@@ -13,6 +13,9 @@ from imageproc.requests.report.gallery import (
 )
 from imageproc.requests.report.hosts import waiting_images
 from imageproc.requests.report.image_cache import open_image
+from imageproc.requests.report.image_names import DEFAULT as DEFAULT_NAMES
+from imageproc.requests.report.image_names import Pattern, PatternError
+from imageproc.requests.report.images_zip import ZipRefusedError, images_zip
 from imageproc.requests.report.links import (
     Address,
     Links,
@@ -54,6 +57,7 @@ from imageproc.requests.report.status import (
 )
 
 __all__ = [
+    "DEFAULT_NAMES",
     "GALLERY_SIZE",
     "MAX_PAGE_SIZE",
     "NO_IMAGE",
@@ -66,11 +70,14 @@ __all__ = [
     "Links",
     "Listed",
     "ListedImage",
+    "Pattern",
+    "PatternError",
     "ProductPage",
     "Progress",
     "RequestPage",
     "StatusReport",
     "StoreError",
+    "ZipRefusedError",
     "deliveries_of",
     "errors_csv",
     "failed_csv",
@@ -80,6 +87,7 @@ __all__ = [
     "gallery_page",
     "image_addresses",
     "image_url",
+    "images_zip",
     "input_csv",
     "links_of",
     "manifest",
