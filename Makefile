@@ -6,6 +6,8 @@ MUTANTS := .venv-mutants
 BIN := $(VENV)/bin
 RUN := $(BIN)/python manage.py
 HOST ?= 127.0.0.1:8000
+# Not --quiet, with which --strict counts no warning.
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup system run demo test lint docs format bench bench-million containers faults mutants screenshots clean
@@ -58,10 +60,10 @@ lint: setup ## Style, types, import laws, Django's own checks, the documents' li
 	ALLOWED_HOSTS=images.example.com PUBLIC_URL=https://images.example.com NUM_PROXIES=1 \
 	REDIS_URL=redis://redis:6379/0 S3_BUCKET=images \
 	$(RUN) check --deploy --fail-level WARNING
-	@site=$$(mktemp -d) && export NO_MKDOCS_2_WARNING=1 && trap 'rm -r "$$site"' EXIT && $(BIN)/mkdocs build --quiet --strict --site-dir "$$site"
+	site=$$(mktemp -d) && trap 'rm -r "$$site"' EXIT && $(SITE) --site-dir "$$site"
 
 docs: setup ## The documentation's site, in site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	$(SITE)
 
 bench: setup ## Speed beside the ceiling and peers (25 minutes); writes docs/performance.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,bench]'
