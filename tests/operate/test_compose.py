@@ -105,11 +105,11 @@ def test_every_service_that_lasts_is_watched() -> None:
 
 def test_the_image_holds_what_the_commands_need() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
-    allowed = (ROOT / ".dockerignore").read_text()
+    allowed = re.findall("^!(.+)$", (ROOT / ".dockerignore").read_text(), re.M)
     for path in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.M):
         for one in path.split():
             assert (ROOT / one).exists(), one
-            assert f"!{one}" in allowed, one
+            assert one.partition("/")[0] in allowed, one
 
 
 class Stack:
