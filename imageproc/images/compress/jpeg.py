@@ -133,9 +133,12 @@ def _is_complete(data: bytes) -> bool:
             names = data[start + 10 : end : 3]
             bits_missing = {(name, each): 1 for name in names for each in range(64)}
         if marker == _SOS and len(bits_missing) < 1024:
-            count = data[start + 4]
+            count = int.from_bytes(data[start + 4 : start + 5])
             names = data[start + 5 : start + 5 + 2 * count : 2]
-            first, last, shift = data[start + 5 + 2 * count : start + 8 + 2 * count]
+            parameters = data[start + 5 + 2 * count : start + 8 + 2 * count]
+            if len(parameters) < 3:
+                return False  # the file ends within the scan's header
+            first, last, shift = parameters
             band = range(first, min(last, 63) + 1)
             bits_missing |= {(name, each): shift & 15 for name in names for each in band}
     return not any(bits_missing.values())

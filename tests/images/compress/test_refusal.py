@@ -102,6 +102,15 @@ def test_a_scan_for_each_colour_is_counted() -> None:
     assert jpeg.scan_count(jpeg.read_header(data), 100) == 3
 
 
+@pytest.mark.parametrize("name", ["camera.jpg", "progressive.jpg"])
+def test_a_jpeg_that_ends_within_the_header_of_a_scan_is_cut_off(name: str) -> None:
+    """A phone that loses its connection stops at any byte."""
+    whole = variant(name)
+    headers = [start for marker, start, _ in jpeg.segments(whole) if marker == 0xDA]
+    cuts = [start + length for start in headers for length in range(1, 14)]
+    assert {cut: fault(whole[:cut]).code for cut in cuts} == dict.fromkeys(cuts, "image_truncated")
+
+
 def test_scans_count_the_more_the_larger_the_picture() -> None:
     data = variant("progressive.jpg")
     tight = Budget(max_scan_pixels=5 * SMALL[0] * SMALL[1])
