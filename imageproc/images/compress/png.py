@@ -20,10 +20,10 @@ class Header:
 
 
 def read_header(data: bytes) -> Header:
-    """Width and height. ValueError or struct.error where they are not where they belong."""
+    """Width and height. ValueError or struct.error where there is no whole IHDR at the start."""
     if data[12:16] != b"IHDR":
         raise ValueError("does not begin with IHDR")
-    return Header(struct.unpack_from(">II", data, 16))
+    return Header(struct.unpack_from(">II5x", data, 16))  # depth, colour and the rest after them
 
 
 def stated_colours(data: bytes) -> Numbers | None:

@@ -102,6 +102,13 @@ def test_a_scan_for_each_colour_is_counted() -> None:
     assert jpeg.scan_count(jpeg.read_header(data), 100) == 3
 
 
+@pytest.mark.parametrize("name", pictures.VARIANTS)
+def test_a_file_that_ends_within_its_header_is_no_error_of_ours(name: str) -> None:
+    whole = variant(name)
+    codes = {fault(whole[:cut]).code for cut in range(1, 120)}
+    assert codes <= {"image_truncated", "image_corrupt", "not_an_image", "format_unsupported"}
+
+
 @pytest.mark.parametrize("name", ["camera.jpg", "progressive.jpg"])
 def test_a_jpeg_that_ends_within_the_header_of_a_scan_is_cut_off(name: str) -> None:
     """A phone that loses its connection stops at any byte."""
