@@ -69,7 +69,7 @@ ADDRESS_FORBIDDEN = _permanent(
 PORT_FORBIDDEN = _permanent(
     "port_forbidden",
     "The link uses a network port that is not allowed.",
-    "Use a port that is allowed, such as 443.",
+    "Use a port that this service allows.",
 )
 # The network.
 DNS_FAILED = _transient(

@@ -26,7 +26,7 @@ TABLE: dict[str, tuple[bool, str, str]] = {
     "port_forbidden": (
         True,
         "The link uses a network port that is not allowed.",
-        "Use port 80 or 443.",
+        "Use a port that this service allows.",
     ),
     "dns_failed": (
         False,

@@ -92,11 +92,21 @@ def test_a_file_of_ones_own_is_told_from_a_link(path: str) -> None:
     assert LOCAL_FILE.message.startswith("This is a file on your computer")
 
 
-def test_the_remedy_names_the_allowed_ports(settings: Settings) -> None:
-    settings.OUTBOUND_ALLOW_PORTS = [443, 8443, 80]
+@pytest.mark.parametrize(
+    ("ports", "remedy"),
+    [
+        ([443, 8443, 80], "Use port 80, 443 or 8443."),
+        ([8443], "Use port 8443."),
+        ([], PORT_FORBIDDEN.remedy),
+    ],
+)
+def test_the_remedy_names_the_allowed_ports(
+    settings: Settings, ports: list[int], remedy: str
+) -> None:
+    settings.OUTBOUND_ALLOW_PORTS = ports
     fault = check("https://shop.example:99/a.jpg", Policy.from_settings())
     assert fault is not None
-    assert (fault.code, fault.remedy) == (PORT_FORBIDDEN.code, "Use port 80, 443 or 8443.")
+    assert (fault.code, fault.remedy) == (PORT_FORBIDDEN.code, remedy)
 
 
 def some_failures() -> ProcessingRequest:

@@ -46,8 +46,10 @@ def _listed(ports: Iterable[int]) -> str:
 @lru_cache(maxsize=4096)
 def _check_host(host: str, port: int, policy: Policy) -> Fault | None:
     if port not in policy.allow_ports:
-        remedy = f"Use port {_listed(policy.allow_ports)}."
-        return replace(PORT_FORBIDDEN, remedy=remedy, detail=f"port {port}")
+        fault = PORT_FORBIDDEN.because(f"port {port}")
+        if not policy.allow_ports:
+            return fault
+        return replace(fault, remedy=f"Use port {_listed(policy.allow_ports)}.")
     address = literal(host)
     if address is not None and not allowed(address, policy):
         return ADDRESS_FORBIDDEN.because(str(address))
