@@ -36,7 +36,8 @@ from imageproc.models.image import ImageQuerySet
 from imageproc.models.image_states import attempts_without_end
 from imageproc.models.request import RequestQuerySet
 
-# Siblings that one claim takes along; those beyond are claimed when what they wait for is known.
+# Siblings that one claim takes along. Another claim takes those beyond: it uses the picture if that
+# is known by then, and makes it once more if not.
 MOST_SIBLINGS = 500
 # Images of a claim: 0.05 ms of database CPU an image in chunks of 50, 1 ms one by one.
 CHUNK = 50

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import subprocess
 from collections import Counter
 
@@ -14,6 +15,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from imageproc.faults import HTML_NOT_IMAGE, NOT_AN_IMAGE, NOT_FOUND
+from imageproc.images.claim import MOST_SIBLINGS
+from imageproc.images.compress import PRESETS, Budget, Rendition, compress
 from tests.support import pictures
 from tests.support.origin import Origin
 from tests.support.servers.s3 import Bucket
@@ -140,7 +143,8 @@ def test_the_readme_commands(service: Service, origin: Origin) -> None:
     "many", [1_000, pytest.param(10_000, marks=pytest.mark.faults)], ids=["short", "long"]
 )
 def test_many_images_end_once_each(production_service: Service, origin: Origin, many: int) -> None:
-    """Every row final, the counters equal to a recount, every object there and nothing else."""
+    """Every row final, with the picture of its own link; the counters equal to a recount; every
+    object there and nothing else."""
     service = production_service
     tiny = [pictures.jpeg(seed, (200, 200), 80) for seed in range(10)]
     for seed, data in enumerate(tiny):
@@ -153,7 +157,7 @@ def test_many_images_end_once_each(production_service: Service, origin: Origin, 
 
     with psycopg.connect(service.env["DATABASE_URL"]) as connection:
         rows_of_images = connection.execute(
-            "SELECT status, attempts, output_key, output_sha256, input_size, output_size"
+            "SELECT status, attempts, output_key, output_sha256, input_size, output_size, input_url"
             " FROM imageproc_productimage WHERE request_id = %s",
             [told["requestId"]],
         ).fetchall()
@@ -170,4 +174,28 @@ def test_many_images_end_once_each(production_service: Service, origin: Origin, 
     assert {k: hashlib.sha256(d).hexdigest() for k, d in results.items()} == {
         row[2]: row[3] for row in rows_of_images
     }
-    assert len(results) == many
+    expected = {f"{origin.url}/{seed}.jpg": _sha256(data) for seed, data in enumerate(tiny)}
+    assert {(row[6], row[3]) for row in rows_of_images} == set(expected.items())
+    links = _links(service.get(told["links"]["outputCsv"]).text)
+    shown = {link: hashlib.sha256(service.get(link).content).hexdigest() for _, link in links}
+    assert len(links) == many
+    assert all(shown[link] == expected[url] for url, link in links)
+    # Rows of one link share an object, but for those beyond what one claim takes along.
+    assert len(tiny) <= len(results) <= len(tiny) * (1 + many // MOST_SIBLINGS)
+
+
+def _sha256(source: bytes) -> str:
+    """Of the rendition that a request without options makes of ``source``."""
+    rendition = compress(source, PRESETS["catalog"], Budget())
+    assert isinstance(rendition, Rendition)
+    return rendition.sha256
+
+
+def _links(output: str) -> list[tuple[str, str]]:
+    """(input URL, output URL) of every image of an output CSV."""
+    rows = list(csv.reader(io.StringIO(output)))[1:]
+    return [pair for row in rows for pair in zip(_split(row[2]), _split(row[3]), strict=True)]
+
+
+def _split(cell: str) -> list[str]:
+    return re.split(r"[,\s]+", cell.strip())
