@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from imageproc.images import names
 from imageproc.images.outcome import Done
 from imageproc.models import Change, Picture, ProductImage, StoredObject
 from imageproc.models.bulk import update_rows
@@ -56,25 +57,52 @@ def write(namings: Sequence[Naming], now: datetime) -> None:
     stored: list[StoredObject] = []
     asked: list[Picture] = []
     released: set[UUID] = set()
+    leftovers: list[Done] = []
     for naming in namings:
         facts = _facts(naming.done, now)
         if naming.picture_id is None:
             new.append(_picture(naming.done, facts))
             stored += _objects(new[-1], naming.done)
             naming.picture_id = new[-1].id
-        elif naming.done.asked:
-            asked.append(Picture(id=naming.picture_id, **facts))
+        else:
+            asked += [Picture(id=naming.picture_id, **facts)] if naming.done.asked else []
+            leftovers += [_under_own_keys(naming.done)] if naming.done.job.watched else []
         for image in naming.images:
             if image.picture_id not in (None, naming.picture_id):
                 released.add(image.picture_id)
             image.picture_id = naming.picture_id
     Picture.objects.bulk_create(new)
     StoredObject.objects.bulk_create(stored)
+    _doom(leftovers, now)
     update_rows(Picture, ("asked_at", "etag", "last_modified"), asked)
     if replaced := [picture.source for picture in new if picture.change == Change.CHANGED]:
         Picture.objects.replace(replaced, {picture.id for picture in new})
     if released:
         Picture.objects.release(released)
+
+
+def _under_own_keys(done: Done) -> Done:
+    """The outcome, had the image not used a picture again but stored one under its own keys."""
+    stem, extension = done.job.stem, done.output_key.rpartition(".")[2]
+    original_key = ""
+    if done.original_key:
+        kind = done.original_key.rpartition(".")[2]
+        original_key = names.original_key(stem, done.source_sha256, kind)
+    output_key = names.rendition_key(stem, done.output_sha256, extension)
+    return replace(done, output_key=output_key, original_key=original_key)
+
+
+def _doom(leftovers: Sequence[Done], now: datetime) -> None:
+    """Have ``sources.collect`` delete what a worker stored for an image before it died. Its next
+    worker used another image's picture, so that no row names these objects."""
+    keys = [leftover.output_key for leftover in leftovers]
+    named = set(StoredObject.objects.filter(key__in=keys).values_list("key", flat=True))
+    lost = [leftover for leftover in leftovers if leftover.output_key not in named]
+    never_named = {"current": False, "doomed_at": now}
+    doomed = [_picture(done, _facts(done, now) | never_named) for done in lost]
+    Picture.objects.bulk_create(doomed)
+    pairs = zip(doomed, lost, strict=True)
+    StoredObject.objects.bulk_create(row for pair in pairs for row in _objects(*pair))
 
 
 def _facts(done: Done, now: datetime) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from imageproc.images import claim as claiming
-from imageproc.images import reuse, sources, store
+from imageproc.images import reuse, sources, store, sweep
 from imageproc.images import work as working
 from imageproc.images.claim import Job, claim
 from imageproc.images.crew import InHand
@@ -295,3 +296,22 @@ def test_what_a_killed_worker_stored_goes_with_its_request(origin: Origin) -> No
     assert len(objects() - before) == 1
     erase(of)
     assert objects() == before
+
+
+def test_what_a_killed_worker_stored_goes_once_another_picture_is_used(origin: Origin) -> None:
+    """Meanwhile another request has made the picture, which the next attempt uses again."""
+    before = objects()
+    url = origin.serve("/a.jpg", ONE)
+    first = request_of(url)
+    [job] = claim()
+    outcome_of(job)
+    second = run(url)
+    first.images.update(lease_until=Now() - timedelta(seconds=1))
+    sweep.return_expired()
+    first.images.update(next_attempt_at=Now())
+    process()
+    assert key_of(first) == key_of(second)
+    assert len(objects() - before) == 2
+    sources.collect_leftovers()
+    assert objects() - before == {key_of(second)}
+    assert Picture.objects.get().doomed_at is None
