@@ -323,7 +323,7 @@ _READ = (
 def _job(image: Any, lease_id: UUID, source: Source, siblings: tuple[UUID, ...]) -> Job:
     # An image that had a picture is processed again because somebody asked for that.
     refresh = image.request__refresh or image.picture_id is not None
-    # Within a request no URL is asked for twice.
+    # Within a request a URL is not asked for again once its picture is known.
     since = image.request__created_at if image.same_url else None
     known = source.known
     return Job(
