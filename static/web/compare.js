@@ -27,5 +27,8 @@ document.addEventListener("click", ({ target }) => {
 document.addEventListener("keydown", (event) => {
   const rel = { ArrowLeft: "prev", ArrowRight: "next" }[event.key];
   if (!rel || event.target.closest("input, select") || event.altKey || event.ctrlKey || event.metaKey) return;
-  document.querySelector(`.picture [rel=${rel}]`)?.click();
+  const link = document.querySelector(`.picture [rel=${rel}]`);
+  // Not by a click: until htmx has seen a link that it has just put in, a click leaves the page.
+  if (link?.closest("dialog")) htmx.ajax("GET", link.href, "#dialog-body");
+  else link?.click();
 });
