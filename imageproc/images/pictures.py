@@ -55,25 +55,21 @@ def write(namings: Sequence[Naming], now: datetime) -> None:
     """Let the images name their pictures; new ones are written. ``now``: by the database."""
     new: list[Picture] = []
     stored: list[StoredObject] = []
-    asked: list[Picture] = []
     released: set[UUID] = set()
-    leftovers: list[Done] = []
+    reused = [naming for naming in namings if naming.picture_id]
+    asked = [Picture(id=n.picture_id, **_facts(n.done, now)) for n in reused if n.done.asked]
     for naming in namings:
-        facts = _facts(naming.done, now)
         if naming.picture_id is None:
-            new.append(_picture(naming.done, facts))
+            new.append(_picture(naming.done, _facts(naming.done, now)))
             stored += _objects(new[-1], naming.done)
             naming.picture_id = new[-1].id
-        else:
-            asked += [Picture(id=naming.picture_id, **facts)] if naming.done.asked else []
-            leftovers += [_under_own_keys(naming.done)] if naming.done.job.watched else []
         for image in naming.images:
             if image.picture_id not in (None, naming.picture_id):
                 released.add(image.picture_id)
             image.picture_id = naming.picture_id
     Picture.objects.bulk_create(new)
     StoredObject.objects.bulk_create(stored)
-    _doom(leftovers, now)
+    _doom([_under_own_keys(n.done) for n in reused if n.done.job.watched], now)
     update_rows(Picture, ("asked_at", "etag", "last_modified"), asked)
     if replaced := [picture.source for picture in new if picture.change == Change.CHANGED]:
         Picture.objects.replace(replaced, {picture.id for picture in new})
