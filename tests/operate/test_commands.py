@@ -18,11 +18,15 @@ from typing import Any
 import psutil
 import pytest
 from django.core.management import call_command
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
+from rest_framework.serializers import BooleanField, ChoiceField
 
+from imageproc.api.serializers import UploadSerializer
 from imageproc.faults import NOT_AN_IMAGE, NOT_FOUND
 from imageproc.images import store
+from imageproc.intake import Options
+from imageproc.management.upload_options import add_upload_options, upload_options
 from imageproc.models import ProcessingRequest, ProductImage
 from tests.support import build, pictures
 from tests.support.origin import Origin
@@ -30,6 +34,14 @@ from tests.support.sheet import sheet_of
 from tests.workers.harness import MANAGE, wait_for
 
 ROOT = MANAGE.parent
+# Values of options for which a number or a plain text is none.
+VALUES = {
+    "background": "#0a0b0c",
+    "baseUrl": "http://shop.example/",
+    "columns": '{"images": ["Image Src"]}',
+    "webhookUrl": "http://shop.example/hook",
+    **dict.fromkeys(("dryRun", "refresh", "statusColumn", "storeOriginals"), "true"),
+}
 
 
 def test_the_settings_page_names_every_setting() -> None:
@@ -109,6 +121,32 @@ class TestProcess:
         process.communicate(timeout=10)
         _, alive = psutil.wait_procs(tree, timeout=10)
         assert alive == []
+
+    @pytest.mark.parametrize("name", UploadSerializer().fields)
+    def test_it_has_every_option_of_an_upload(self, name: str) -> None:
+        """Each is read or refused as by the API, which declares them."""
+        field = UploadSerializer().fields[name]
+        value = VALUES.get(name) or str(getattr(field, "min_value", None) or "Sheet 2")
+        if isinstance(field, ChoiceField):
+            value = list(field.choices)[-1]
+        api = UploadSerializer(data={name: value})
+        parser = CommandParser()
+        add_upload_options(parser)
+        flag = "--" + re.sub("[A-Z]", lambda capital: "-" + capital[0].lower(), name)
+        arguments = [flag] if isinstance(field, BooleanField) else [flag, value]
+        chosen = vars(parser.parse_args(arguments))
+        if api.is_valid():
+            assert upload_options(chosen) == api.options()
+            assert name == "dryRun" or api.options() != Options()
+        else:
+            with pytest.raises(CommandError, match=flag):
+                upload_options(chosen)
+
+    @pytest.mark.django_db
+    def test_a_refused_option_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(CommandError, match=r"--quality: .*100") as refused:
+            call_command("process", "products.csv", quality=101)
+        assert refused.value.returncode == 2
 
     @pytest.mark.django_db
     def test_a_refused_file_is_told_by_line(self, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def test_it_serves_works_and_leaves_nothing_behind(tree: Make, number: int) -> N
     up.signal(number)
     assert up.wait() == (0 if number == TERM else -KILL)
     wait_for(lambda: not up.processes(), 2)
+    assert up.log.read_text().count("imageproc.W003") == 1  # five processes have these settings
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
 

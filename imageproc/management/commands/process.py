@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
-from argparse import ArgumentTypeError
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,12 +23,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from imageproc import intake
 from imageproc.api.auth import local_user
-from imageproc.images.recipe import FILE_TYPES, MAX_SIDE, PRESETS
-from imageproc.models import ClusterHeartbeat, Priority, ProcessingRequest
-from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
+from imageproc.management.upload_options import add_upload_options, upload_options
+from imageproc.models import ClusterHeartbeat, ProcessingRequest
 from imageproc.requests import operations
 from imageproc.requests.report.saved import output_path, save
-from imageproc.sheet import Choice, LineError
+from imageproc.sheet import LineError
 from imageproc.workers import queue
 from imageproc.workers.lifeline import die_with_parent
 
@@ -50,50 +46,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("csv", type=Path)
         parser.add_argument("--out", type=Path, default=Path("results"), metavar="FOLDER")
-        parser.add_argument("--preset", choices=sorted(PRESETS), default="catalog")
-        parser.add_argument("--format", choices=sorted(FILE_TYPES), help="format of the results")
-        for name in ("max-width", "max-height"):
-            parser.add_argument(f"--{name}", type=_within(MAX_SIDE), metavar="PIXELS")
-        parser.add_argument("--quality", type=_within(100), metavar="1-100")
-        parser.add_argument("--background", type=_colour, metavar="#RRGGBB")
-        parser.add_argument("--store-originals", action="store_true")
-        parser.add_argument("--priority", choices=Priority.values, default=Priority.NORMAL.value)
-        parser.add_argument("--webhook-url", default="", metavar="URL")
-        parser.add_argument(
-            "--columns",
-            type=columns,
-            help='which columns to read: {"images": ["Image Src"], "serial": "Handle"}',
-        )
-        parser.add_argument(
-            "--base-url", default="", help="what paths in image cells, as Magento's, are below"
-        )
-        parser.add_argument(
-            "--host-pace", type=_pace, help="requests a second to each image host at the most"
-        )
-        parser.add_argument(
-            "--worksheet", default="", help="of a workbook; the first one if not given"
-        )
-        parser.add_argument("--on-error", choices=["refuse", "skip"], default="refuse")
-        parser.add_argument("--output", choices=["append", "replace"], default="append")
-        parser.add_argument(
-            "--status-column", action="store_true", help="with --output replace: Status and Error"
-        )
-        parser.add_argument(
-            "--max-age", type=int, metavar="SECONDS", help="ask for no URL again within this time"
-        )
-        parser.add_argument(
-            "--refresh", action="store_true", help="fetch and compress everything anew"
-        )
-        parser.add_argument(
-            "--dry-run", action="store_true", help="say how the file is read, and stop"
-        )
+        add_upload_options(parser)
 
     def handle(self, *args: Any, csv: Path, out: Path, **options: Any) -> None:
         self.console = Console(stderr=True)
         if connection.vendor == "sqlite":
             call_command("migrate", interactive=False, verbosity=0)
         operations.prepare_folder()
-        wanted = _options(options)
+        wanted = upload_options(options)
         if options["dry_run"]:
             self._rehearse(csv, wanted)
         request = _accept(csv, wanted)
@@ -156,60 +116,6 @@ class Command(BaseCommand):
         return SOME_FAILED if done < request.total_images else ALL_DONE
 
 
-def _within(most: int) -> Callable[[str], int]:
-    """A whole number from 1 to ``most``, for argparse."""
-
-    def number(text: str) -> int:
-        if not 1 <= int(text) <= most:
-            raise ArgumentTypeError(f"{text} is not between 1 and {most}")
-        return int(text)
-
-    return number
-
-
-def _colour(text: str) -> str:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        raise ArgumentTypeError(f"{text} is not a colour such as #ffffff")
-    return text
-
-
-def columns(text: str) -> Choice:
-    """An argument of argparse: a ValueError or TypeError is its complaint."""
-    chosen = json.loads(text)
-    return Choice(tuple(chosen["images"]), chosen.get("serial") or "", chosen.get("name") or "")
-
-
-def _pace(text: str) -> float:
-    """An argument of argparse."""
-    pace = float(text)
-    if not SLOWEST_PACE <= pace <= FASTEST_PACE:
-        raise ValueError(text)
-    return pace
-
-
-def _options(arguments: dict[str, Any]) -> intake.Options:
-    return intake.Options(
-        preset=arguments["preset"],
-        format=arguments["format"],
-        max_width=arguments["max_width"],
-        max_height=arguments["max_height"],
-        quality=arguments["quality"],
-        background=arguments["background"],
-        store_originals=arguments["store_originals"],
-        priority=arguments["priority"],
-        webhook_url=arguments["webhook_url"],
-        columns=arguments["columns"],
-        host_pace=arguments["host_pace"],
-        image_base=arguments["base_url"],
-        worksheet=arguments["worksheet"],
-        skip_bad_rows=arguments["on_error"] == "skip",
-        replace_urls=arguments["output"] == "replace",
-        status_column=arguments["status_column"],
-        max_age=arguments["max_age"],
-        refresh=arguments["refresh"],
-    )
-
-
 def _upload(
     csv: Path, file: IO[bytes], options: intake.Options, key: str | None = None
 ) -> intake.Upload:
@@ -261,7 +167,7 @@ def _workers() -> Iterator[None]:
         return
     with (settings.DATA_DIR / "process.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603
-            [*settings.MANAGE, "worker"],
+            [*settings.MANAGE, "worker", "--skip-checks"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -62,7 +62,8 @@ def clusters() -> list[Program]:
     return [
         Program(
             name=f"cluster {name}",
-            command=[*settings.MANAGE, "worker", "--only", name],
+            # The settings are checked, and warnings printed, once: by the supervisor itself.
+            command=[*settings.MANAGE, "worker", "--only", name, "--skip-checks"],
             env={
                 "Q_CLUSTER_NAME": name,
                 "METRICS_PORT": str(settings.METRICS_PORT if name == "control" else 0),
@@ -87,7 +88,8 @@ def grace() -> float:
 
 
 def _restart_as(name: str) -> None:
-    """Start this process again under this name: q2 reads its settings once, at import."""
+    """Start this process again under this name, its settings being checked: q2 reads its own once,
+    at import."""
     if os.environ.get("Q_CLUSTER_NAME") != name:
         os.environ |= {"Q_CLUSTER_NAME": name, **ALLOCATOR}
-        os.execv(sys.executable, sys.orig_argv)  # noqa: S606
+        os.execv(sys.executable, [*sys.orig_argv, "--skip-checks"])  # noqa: S606
