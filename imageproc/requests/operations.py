@@ -239,7 +239,14 @@ def _put_back(request_id: UUID, images: Sequence[ProductImage]) -> bool:
 def prepare_storage() -> bool:
     """Create the bucket or folder if it is missing and nothing was stored before. Returns whether
     it was created. Raises StoreError."""
-    return store.prepare(create=not ProcessingRequest.objects.exists())
+    try:
+        return store.prepare(create=False)
+    except store.StoreError:
+        # The database is asked second: a request that was accepted before the storage went away is
+        # there by now. Asked first, it may know of none, and an outage would pass for a new start.
+        if ProcessingRequest.objects.exists():
+            raise
+        return store.prepare(create=True)
 
 
 def prepare_folder() -> None:

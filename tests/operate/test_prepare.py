@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
+from pytest_django import DjangoAssertNumQueries
 
 from imageproc.images import store
 from imageproc.requests import operations
@@ -33,6 +34,18 @@ def test_it_is_made_for_the_first_request(missing_storage: object) -> None:
         assert operations.prepare_storage() is True
         assert operations.prepare_storage() is False
         assert store.probe() is None
+
+
+def test_a_storage_that_is_there_is_enough(
+    missing_storage: object, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    """The database is asked only where the storage is missing, and after that was seen. An answer
+    from before would not know of a request that was accepted in between, and an unmounted volume
+    would be marked as a new one."""
+    with override_settings(STORAGES=missing_storage):
+        operations.prepare_storage()
+        with django_assert_num_queries(0):
+            assert operations.prepare_storage() is False
 
 
 def test_it_is_not_made_anew_under_requests(missing_storage: object) -> None:

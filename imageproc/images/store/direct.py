@@ -1,16 +1,17 @@
-"""Sends one PUT at a third of the CPU that botocore's client takes, by public classes only.
+"""Sends a PUT or a HEAD at a third of the CPU that botocore's client takes, by public classes only.
 
 ``put_object`` takes 2.8 ms of CPU for a small body, three quarters of it in the client's events,
 validation and parsing; signed by ``botocore.auth.S3SigV4Auth``, the class that AWS names for
 requests of one's own, and sent over a pool of urllib3 it takes 1.0 (docs/adr/0004-speed.md). The
-bucket's address is taken from a presigned URL. A PUT is tried once; if it fails, the client sends
-it again, with its own retries and errors.
+bucket's address is taken from a presigned URL. A request is tried once; if it fails, the client
+sends it again, with its own retries and errors.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 CONNECTIONS = 64
 
 
-class DirectPut:
-    """Sends signed PUTs to one bucket. May be called from all threads of a process."""
+class DirectRequests:
+    """Sends signed requests to one bucket. May be called from all threads of a process."""
 
     def __init__(self, client: S3Client, bucket: str, credentials: Any) -> None:
         self._signer = Signer(client, bucket, credentials)
@@ -47,20 +48,29 @@ class DirectPut:
         proxied = url.scheme in getproxies() and not proxy_bypass(url.hostname or "")
         self._usable = self._signer.uses_sigv4 and not proxied
 
-    def __call__(self, key: str, data: bytes, headers: dict[str, str]) -> Mapping[str, str] | None:
+    def put(self, key: str, data: bytes, headers: dict[str, str]) -> Mapping[str, str] | None:
         """The headers of the server's 200, or None after any failure."""
+        return self._send("PUT", key, data, headers)
+
+    def head(self, key: str) -> Mapping[str, str] | None:
+        """The headers of the server's 200, or None where it says anything else."""
+        return self._send("HEAD", key, b"", {})
+
+    def _send(
+        self, method: str, key: str, data: bytes, headers: dict[str, str]
+    ) -> Mapping[str, str] | None:
         if not self._usable:
             return None
-        path, signed = self._signer.put(key, data, headers)
+        path, signed = self._signer.sign(method, key, data, headers)
         try:
-            answer = self._pool.urlopen("PUT", path, data, signed, retries=False, redirect=False)
+            answer = self._pool.urlopen(method, path, data, signed, retries=False, redirect=False)
         except (HTTPError, OSError):
             return None
-        return answer.headers if answer.status == 200 else None
+        return answer.headers if answer.status == HTTPStatus.OK else None
 
 
 class Signer:
-    """Signature Version 4 for PUTs to one bucket.
+    """Signature Version 4 for requests to one bucket.
 
     Signs headers, not the URL: urllib3 checks every character of a URL, which takes 0.3 ms of CPU
     for a signed one. ``base``: the bucket's address, to which a key is added. ``uses_sigv4``:
@@ -74,13 +84,15 @@ class Signer:
         self._credentials = credentials
         self._region = client.meta.region_name
 
-    def put(self, key: str, data: bytes, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
-        """The path to PUT ``data`` to, and the headers to send with it, which hold the SHA-256 of
+    def sign(
+        self, method: str, key: str, data: bytes, headers: dict[str, str]
+    ) -> tuple[str, dict[str, str]]:
+        """The path to send ``data`` to, and the headers to send with it, which hold the SHA-256 of
         the body
         (https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html).
         """
         url = self.base + quote(key, safe="/~")
-        request = AWSRequest("PUT", url, headers=headers, data=data)
+        request = AWSRequest(method, url, headers=headers, data=data)
         # Read each time, because credentials of a role are replaced every few hours.
         frozen = self._credentials.get_frozen_credentials()
         S3SigV4Auth(frozen, "s3", self._region).add_auth(request)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from botocore.exceptions import ClientError
 
 from imageproc.images.store.digests import Digests, headers_of
-from imageproc.images.store.direct import DirectPut, credentials_of
+from imageproc.images.store.direct import DirectRequests, credentials_of
 from imageproc.images.store.multipart import PART_BYTES, MultipartUpload, abort, parts_of
 from imageproc.images.store.stored import MismatchError, Stored, raising_store_errors
 
@@ -47,7 +47,7 @@ class S3Objects:
         self.bucket: str = storage.bucket_name
         # A copy has no connections yet: the original's may come from the process that forked us.
         self.client: S3Client = copy.copy(storage).connection.meta.client
-        self._directly = DirectPut(self.client, self.bucket, credentials_of(storage))
+        self._direct = DirectRequests(self.client, self.bucket, credentials_of(storage))
 
     def put(self, key: str, data: bytes, content_type: str, cache_control: str) -> Stored:
         digests = Digests.of(data)
@@ -57,7 +57,7 @@ class S3Objects:
             "Cache-Control": cache_control,
             "x-amz-checksum-sha256": digests.checksum,
         }
-        answer = self._directly(key, data, headers)
+        answer = self._direct.put(key, data, headers)
         if answer is None:
             answer = headers_of(
                 self.client.put_object(
@@ -131,6 +131,9 @@ class S3Objects:
             return body.read(), answer["ETag"]
 
     def size(self, key: str) -> int | None:
+        found = self._direct.head(key)
+        if found is not None and "Content-Length" in found:
+            return int(found["Content-Length"])
         head = self._head(key)
         return None if head is None else head["ContentLength"]
 
