@@ -27,6 +27,9 @@ QUIET = timedelta(hours=1)
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE_BUSY = 60.0
 LONGEST_PAUSE_DOWN = 20.0
+# A host is given up only after so many refusals in a row: it may have been asked just once in all
+# its time, because the worker that held the probe was paused or had to wait for the storage.
+LEAST_CLOSINGS = 5
 # A host that nobody asked for this long after it could be asked is met afresh.
 FORGOTTEN = timedelta(minutes=5)
 # A refusal leaves at the least so much of what the host gave while it was open, at the most so much
@@ -240,9 +243,11 @@ class Host(models.Model):
         self.pace = min(FASTEST_PACE, self.limit - below + BEYOND * self.limit * x**3)
 
     def lost_patience(self, now: datetime, seconds: float) -> bool:
-        """Whether it has given no proper answer for so long."""
+        """Whether it has given no proper answer for so long, although it was asked often enough."""
         since = self.silent_since
-        return since is not None and now - since >= timedelta(seconds=seconds)
+        if since is None or self.closings < LEAST_CLOSINGS:
+            return False
+        return now - since >= timedelta(seconds=seconds)
 
     def meet_afresh(self, now: datetime) -> None:
         """The next image is a probe, whatever happened before."""

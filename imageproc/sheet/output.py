@@ -8,13 +8,15 @@ output before has these columns already: they are filled again, not doubled.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from imageproc.sheet.cell import join_urls, replace_in_cell
 from imageproc.sheet.columns import plain
 from imageproc.sheet.dialect import SheetFormat
-from imageproc.sheet.workbook_output import Changes, write_workbook
 from imageproc.sheet.write import write
+
+if TYPE_CHECKING:
+    from imageproc.sheet.workbook_output import Changes
 
 OUTPUT_COLUMNS = ("Output Image Urls", "Status", "Error")
 CHANGE_COLUMN = "Change"
@@ -80,6 +82,8 @@ def write_workbook_output(
     """
     header, row = _replaced(sheet, status=status) if replace else _appended(sheet)
     own = len(sheet.header)
+
+    from imageproc.sheet.workbook_output import write_workbook  # with openpyxl, which takes 0.3 s
 
     def changes() -> Iterator[Changes]:
         yield sheet.head_lines, dict(enumerate(header[own:], own))

@@ -19,9 +19,6 @@ from typing import IO, BinaryIO, cast
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile, ZipFile
 
-from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
-
 from imageproc.sheet.encoding import Encoding
 from imageproc.sheet.errors import UnreadableError
 from imageproc.sheet.shown import shown
@@ -47,7 +44,7 @@ _BLOCK = 1 << 20
 _ROW = re.compile(rb"<(?:\w+:)?row\b")
 _CELL = re.compile(rb"<(?:\w+:)?c\b")
 _DAMAGED = (
-    *(BadZipFile, zlib.error, struct.error, InvalidFileException, NotImplementedError),
+    *(BadZipFile, zlib.error, struct.error, NotImplementedError),
     *(ParseError, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError),
 )
 _REMEDY = "Open it and save it as an Excel workbook (.xlsx) or as CSV UTF-8."
@@ -69,6 +66,8 @@ class WorkbookLines:
     """
 
     def __init__(self, stream: BinaryIO, worksheet: str = "", *, checked: bool = False) -> None:
+        from openpyxl import load_workbook  # 0.3 s, which most processes never need
+
         self.pending = 0  # what readers of ``text.Lines`` set
         self._stream = seekable(stream)
         with _no_damage():

@@ -176,6 +176,15 @@ def test_patience_ends_with_the_first_answer_or_when_nobody_asked() -> None:
     assert row.silent_since is None
 
 
+def test_patience_does_not_end_while_hardly_anybody_asked() -> None:
+    row = host()
+    for n, at in enumerate((1, 60, 120, 180)):
+        row.no_answer(after(at), after(at), probe=n > 0)
+    assert not row.lost_patience(after(180), 100)
+    row.no_answer(after(200), after(200), probe=True)
+    assert row.lost_patience(after(200), 100)
+
+
 @pytest.mark.parametrize("fields", [{"held": True}, {"closed_until": after(10)}])
 def test_a_closed_host_has_no_slots(fields: dict[str, object]) -> None:
     assert host(5.0, **fields).slots(after(1), 50) == []

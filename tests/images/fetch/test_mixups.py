@@ -48,8 +48,10 @@ def test_the_right_picture_or_none(way: str, mixups: MixupOrigin) -> None:
 def test_of_a_host_that_is_trusted(
     way: str, mixups: MixupOrigin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a second of silence of one connection: the rest finds what comes within 50 ms."""
-    monkeypatch.setattr(connections, "WATCH", connections.REST)
+    """After a second of silence of one connection, a rest finds what comes within it. It is longer
+    here than the real one, because a busy machine keeps this origin, too, from being in time."""
+    monkeypatch.setattr(connections, "REST", 0.2)
+    monkeypatch.setattr(connections, "WATCH", 0.2)
     judge(way, mixups, COUNT)
 
 
