@@ -410,6 +410,22 @@ WEBHOOK_TIMEOUT: float | None = env.float("WEBHOOK_TIMEOUT", None)
 # Seconds before the second, third … attempt.
 WEBHOOK_SCHEDULE: list[float] = env.list("WEBHOOK_SCHEDULE", [], subcast=float)
 
+# --- E-mail at the end of a request (imageproc/requests/mail.py); Django's own settings -----------
+EMAIL_HOST = env.str("EMAIL_HOST", "")
+EMAIL_PORT = env.int("EMAIL_PORT", 25)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", False)
+# Seconds for each step of the talk with the mail server.
+EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT", 10.0)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "imageproc@localhost")
+# A laptop prints e-mails in the log of its workers. Elsewhere there are none without a mail server.
+EMAIL_ENABLED = bool(EMAIL_HOST) or not PRODUCTION
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+# Beside the address of their own account, owners may name addresses of these domains.
+EMAIL_ALLOW_DOMAINS: list[str] = env.list("EMAIL_ALLOW_DOMAINS", [])
+
 # --- Admin (imageproc/admin) --------------------------------------------------------------------
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "imageproc",

@@ -179,7 +179,22 @@ def _cache() -> Iterator[CheckMessage]:
         )
 
 
+def _mail() -> Iterator[CheckMessage]:
+    if settings.EMAIL_USE_TLS and settings.EMAIL_USE_SSL:
+        yield Error(
+            "EMAIL_USE_TLS and EMAIL_USE_SSL exclude each other.",
+            hint="Set the first for port 587, the second for port 465.",
+            id="imageproc.E016",
+        )
+    if settings.EMAIL_HOST and settings.DEFAULT_FROM_EMAIL.rstrip(">").endswith("@localhost"):
+        yield CheckWarning(
+            f"E-mails come from {settings.DEFAULT_FROM_EMAIL}, which mail servers refuse.",
+            hint="Set DEFAULT_FROM_EMAIL to an address of your own.",
+            id="imageproc.W004",
+        )
+
+
 RULES: tuple[Rule, ...] = (
     *(_anonymous_access, _debug, _secret_key, _hosts, _https),
-    *(_storage, _times, _outbound, _budgets, _cache),
+    *(_storage, _times, _outbound, _budgets, _cache, _mail),
 )

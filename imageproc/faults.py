@@ -206,7 +206,7 @@ REMOVAL_DIED = _permanent(
 )
 DELIVERY_DIED = _permanent(
     "delivery_died",
-    "Sending this webhook stopped the worker again and again.",
+    "Sending this message stopped the worker again and again.",
     "Send it again once the cause is fixed.",
 )
 INTERNAL = _transient("internal", "Something went wrong on our side.")

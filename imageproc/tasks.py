@@ -10,7 +10,7 @@ from imageproc.images import sources
 from imageproc.images import sweep as sweeping
 from imageproc.intake import ingest as ingestion
 from imageproc.intake import pending
-from imageproc.requests import completion, removal, webhooks
+from imageproc.requests import completion, mail, removal, webhooks
 from imageproc.workers import stop_requested
 
 
@@ -52,6 +52,11 @@ def collect() -> int:
 def deliver(delivery_id: str) -> bool:
     """Make one attempt at a webhook. Returns whether it was delivered."""
     return webhooks.deliver(UUID(delivery_id))
+
+
+def send_mail(mail_id: str) -> bool:
+    """Make one attempt at an e-mail. Returns whether the mail server accepted it."""
+    return mail.send(UUID(mail_id))
 
 
 def sweep() -> dict[str, int]:

@@ -52,6 +52,9 @@ class UploadSerializer(KnownFields):
     webhookUrl = serializers.URLField(  # noqa: N815
         max_length=2048, default="", help_text="Receives a message when the request has ended."
     )
+    notifyEmail = serializers.EmailField(  # noqa: N815
+        max_length=254, default="", help_text="Gets an e-mail when the request has ended."
+    )
     priority = serializers.ChoiceField(choices=Priority.choices, default=Priority.NORMAL.value)
     preset = serializers.ChoiceField(
         choices=["catalog", "half"],
@@ -144,6 +147,7 @@ class UploadSerializer(KnownFields):
             priority=data["priority"],
             host_pace=data.get("hostPace"),
             webhook_url=data["webhookUrl"],
+            notify_email=data["notifyEmail"],
             skip_bad_rows=data["onError"] == "skip",
             replace_urls=data["output"] == "replace",
             status_column=data["statusColumn"],

@@ -19,6 +19,7 @@ from imageproc.images.claim import has_due, has_suspects
 from imageproc.models import (
     ClusterHeartbeat,
     Host,
+    MailDelivery,
     MinuteTally,
     PendingUpload,
     Picture,
@@ -110,6 +111,7 @@ def put_back_control_tasks() -> int:
         + _enqueue(queue.enqueue_erase, requests.to_erase())
         + _enqueue(queue.enqueue_discard, PendingUpload.objects.to_discard())
         + _enqueue(queue.enqueue_delivery, WebhookDelivery.objects.due())
+        + _enqueue(queue.enqueue_mail, MailDelivery.objects.due())
     )
 
 

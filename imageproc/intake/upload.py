@@ -20,7 +20,7 @@ from imageproc.faults import Fault
 from imageproc.images import names, store
 from imageproc.images.fetch import Policy, check
 from imageproc.images.recipe import PRESETS, Recipe
-from imageproc.intake import columns, pending
+from imageproc.intake import columns, notify, pending
 from imageproc.models import PendingUpload, Priority, ProcessingRequest, RowError, Switch
 from imageproc.models.ids import uuid7
 from imageproc.workers import queue
@@ -78,6 +78,8 @@ class Options:
     # Requests a second to each host at the most; None: as fast as it answers.
     host_pace: float | None = None
     webhook_url: str = ""
+    # Gets an e-mail when the request has ended; "": nobody.
+    notify_email: str = ""
     # Bad rows: the whole file is refused, or they are left out.
     skip_bad_rows: bool = False
     # Output URLs in the input's place, with the columns Status and Error or without them.
@@ -153,9 +155,10 @@ def rehearse(upload: Upload) -> sheet.Sheet:
 
 def obstacles(upload: Upload, images: int = 1) -> list[Refused]:
     """Why an upload of ``images`` images would be refused now, whatever its file holds: its
-    webhook's address, a pause, the quota."""
+    webhook's address, that for the e-mail, a pause, the quota."""
     found = (
         _bad_webhook(upload.options),
+        _bad_address(upload.owner_id, upload.options),
         _pause(),
         _over_quota(upload.owner_id, images),
     )
@@ -304,6 +307,13 @@ def _bad_webhook(options: Options) -> Refused | None:
     return Refused(400, "webhook_url_refused", sentence, field="webhook_url")
 
 
+def _bad_address(owner_id: int, options: Options) -> Refused | None:
+    if not options.notify_email:
+        return None
+    refusal = notify.refusal(owner_id, options.notify_email)
+    return Refused(400, *refusal, field="notify_email") if refusal else None
+
+
 def _keep(request_id: UUID, file: IO[bytes], checked: sheet.Sheet) -> store.Stored:
     file.seek(0)
     is_workbook = checked.format is not None and checked.format.worksheet
@@ -347,6 +357,7 @@ def _create(
             status_column=options.status_column,
             base_url=upload.base_url,
             webhook_url=options.webhook_url,
+            notify_email=options.notify_email,
             idempotency_key=upload.idempotency_key,
             idempotency_digest=digest,
         )

@@ -2,10 +2,12 @@
 
 from imageproc.models.access import HostAccess
 from imageproc.models.apikey import ApiKey
+from imageproc.models.delivery import DeliveryStatus
 from imageproc.models.heartbeat import ClusterHeartbeat
 from imageproc.models.host import Host, HostReason
 from imageproc.models.image import ProductImage
 from imageproc.models.image_states import ImageStatus
+from imageproc.models.mail import MailDelivery
 from imageproc.models.mapping import ColumnMapping
 from imageproc.models.minute import FinishedImage, MinuteTally
 from imageproc.models.picture import Change, Picture, StoredObject
@@ -17,7 +19,6 @@ from imageproc.models.switch import Switch
 from imageproc.models.tally import FailureTally
 from imageproc.models.upload import PendingUpload
 from imageproc.models.webhook import (
-    DeliveryStatus,
     WebhookAttempt,
     WebhookDelivery,
     WebhookSecret,
@@ -35,6 +36,7 @@ __all__ = [
     "HostAccess",
     "HostReason",
     "ImageStatus",
+    "MailDelivery",
     "MinuteTally",
     "PendingUpload",
     "Picture",

@@ -80,6 +80,8 @@ class ProcessingRequest(models.Model):
     # The address at which the service was reached; output URLs start with it.
     base_url = models.CharField(max_length=255)
     webhook_url = models.CharField(max_length=2048, blank=True)
+    # Who gets an e-mail at the end; "": nobody.
+    notify_email = models.EmailField(max_length=254, blank=True, default="", db_default="")
     error_message = models.CharField(max_length=500, blank=True)
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
     # SHA-256 of the upload with this key; a different upload with the same key is refused.

@@ -271,6 +271,6 @@ class RequestStateQuerySet(LeaseQuerySet[Row]):
         changed = (
             self.kept()
             .filter(id=request_id)
-            .update(removed_at=Now(), idempotency_key=None, webhook_url="")
+            .update(removed_at=Now(), idempotency_key=None, webhook_url="", notify_email="")
         )
         return changed == 1

@@ -1,4 +1,4 @@
-"""Ends requests: writes the output CSV, the final state and the webhook, each exactly once."""
+"""Ends requests: writes the output CSV, the final state and what it owes, each exactly once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from imageproc.faults import CLOSING_DIED, COMPLETION_DIED, INPUT_UNREADABLE, Fa
 from imageproc.images import names, store
 from imageproc.models import ProcessingRequest, ProductImage
 from imageproc.models.request_states import MAX_TASK_ATTEMPTS
-from imageproc.requests import report, webhooks
+from imageproc.requests import report
+from imageproc.requests.announcement import announce
 from imageproc.requests.hold import Hold
 from imageproc.requests.stored_input import InputLostError
 
@@ -25,7 +26,7 @@ def complete(request_id: UUID) -> bool:
     """Write the output CSV of a settled request, then end it. False if there was nothing to do.
 
     The file is stored before the state changes; the transaction that changes the state also
-    writes the webhook's row.
+    writes the rows of webhook and e-mail.
     """
     due = ProcessingRequest.objects.settled()
     hold = Hold.begin(due, request_id, settings.LEASE_SECONDS)
@@ -56,7 +57,7 @@ def _complete(hold: Hold) -> bool:
             request.id, output_csv=stored.key, reopened=request.reopened
         )
         if ended:
-            webhooks.announce(request.id)
+            announce(request.id)
     hold.release()
     return ended
 
@@ -72,7 +73,7 @@ def fail(hold: Hold, fault: Fault) -> bool:
     with transaction.atomic():
         ended = ProcessingRequest.objects.fail(hold.request_id, fault.sentence)
         if ended:
-            webhooks.announce(hold.request_id)
+            announce(hold.request_id)
     hold.release()
     return ended
 

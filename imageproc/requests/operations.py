@@ -18,13 +18,14 @@ from imageproc.models import (
     FailureTally,
     Host,
     ImageStatus,
+    MailDelivery,
     ProcessingRequest,
     ProductImage,
     Switch,
     WebhookDelivery,
 )
 from imageproc.models.image import ImageQuerySet
-from imageproc.requests import webhooks
+from imageproc.requests.announcement import announce
 from imageproc.workers import queue
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def cancel(request_id: UUID) -> bool:
     with transaction.atomic():
         cancelled = ProcessingRequest.objects.kept().cancel(request_id)
         if cancelled:
-            webhooks.announce(request_id)
+            announce(request_id)
             queue.enqueue_close(request_id)
     return cancelled
 
@@ -135,7 +136,7 @@ def _continue_batch(request_id: UUID) -> int:
 def remove(request_id: UUID) -> bool:
     """Remove a request. It is invisible at once; a control task deletes its objects and rows.
 
-    An open request is cancelled too, without a webhook.
+    An open request is cancelled too, and nobody is told.
     """
     with transaction.atomic():
         removed = ProcessingRequest.objects.remove(request_id)
@@ -189,6 +190,15 @@ def redeliver(delivery_id: UUID) -> bool:
         again = WebhookDelivery.objects.redeliver(delivery_id)
         if again:
             queue.enqueue_delivery(delivery_id)
+    return again
+
+
+def resend(mail_id: UUID) -> bool:
+    """Send an e-mail again at once. False while it is being sent."""
+    with transaction.atomic():
+        again = MailDelivery.objects.redeliver(mail_id)
+        if again:
+            queue.enqueue_mail(mail_id)
     return again
 
 

@@ -85,6 +85,7 @@ def _release_all(hold: Hold, pictures: QuerySet[Picture]) -> None:
 def _delete_rows(hold: Hold, request: ProcessingRequest) -> None:
     """Delete images before their products, each batch in a transaction of its own."""
     request.deliveries.all().delete()
+    request.mails.all().delete()
     _delete_images(hold, request)
     products = Product.objects.filter(request=request).order_by("row_number")
     _delete_batches(hold, products, "row_number")

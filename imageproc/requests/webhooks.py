@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -30,23 +29,19 @@ from imageproc.models import (
     WebhookSecret,
 )
 from imageproc.requests import report
+from imageproc.requests.schedule import SCHEDULE, wait_after
 from imageproc.workers import queue
 
 log = logging.getLogger(__name__)
 # Seconds for one attempt, from the name look-up to the answer; WEBHOOK_TIMEOUT changes it.
 TIMEOUT = 15.0
-# Seconds before the second, third … attempt, up to three days in all: what Standard Webhooks 1.0
-# recommends. WEBHOOK_SCHEDULE changes it.
-SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
 PRODUCTS_UP_TO = 100
 MAX_BODY_BYTES = 20_000
 GONE = 410
 
 
-def announce(request_id: UUID) -> None:
-    """Create the delivery for a request that has just ended, if its owner wants a webhook. Call
-    this inside the transaction that ends the request."""
-    request = ProcessingRequest.objects.get(id=request_id)
+def announce(request: ProcessingRequest) -> None:
+    """Create the delivery for a request that has just ended, if its owner wants a webhook."""
     if not request.webhook_url:
         return
     event = f"request.{request.status.lower()}"
@@ -92,6 +87,7 @@ def _timeout() -> float:
 
 
 def _schedule() -> Sequence[float]:
+    """WEBHOOK_SCHEDULE changes it."""
     return settings.WEBHOOK_SCHEDULE or SCHEDULE
 
 
@@ -115,16 +111,9 @@ def _settle(
         if gone or delivery.attempts > len(_schedule()):
             WebhookDelivery.objects.failed(delivery.id, lease_id)
         else:
-            wait = _wait(delivery.attempts, answer.retry_after)
+            wait = wait_after(delivery.attempts, _schedule(), answer.retry_after or 0.0)
             WebhookDelivery.objects.postpone(delivery.id, lease_id, wait)
     return False
-
-
-def _wait(attempts: int, retry_after: float | None) -> float:
-    """Seconds to the next attempt: the schedule's plus up to 10 % of jitter, or Retry-After if that
-    is longer."""
-    jitter = random.uniform(1.0, 1.1)  # noqa: S311
-    return max(_schedule()[attempts - 1] * jitter, retry_after or 0.0)
 
 
 def _note(attempt: WebhookAttempt, answer: outbound.Answer | Fault) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 
 from imageproc.images.recipe import MAX_SIDE, PRESETS
-from imageproc.intake import Options
+from imageproc.intake import Options, notify
 from imageproc.models import ImageStatus, Priority, RequestStatus
 from imageproc.models.apikey import SCOPES
 from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
@@ -57,6 +58,7 @@ class UploadForm(forms.Form):
         assume_scheme="https",
         help_text="We send a message to this address when the request ends.",
     )
+    notify_email = forms.EmailField(label="E-mail", max_length=254, required=False)
     store_originals = forms.BooleanField(
         label="Keep the originals, to compare before and after", required=False
     )
@@ -72,8 +74,12 @@ class UploadForm(forms.Form):
     skip_bad_rows = forms.BooleanField(required=False)
     idempotency_key = forms.CharField(required=False, max_length=255, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, owner_id: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if settings.EMAIL_ENABLED:
+            self.fields["notify_email"].help_text = notify.allowed(owner_id)
+        else:
+            del self.fields["notify_email"]
         chosen = str(self.data.get("preset") or "catalog")
         for name in ("max_width", "max_height", "quality"):
             # What is used where the field stays empty; the page's script follows the preset.
@@ -97,6 +103,7 @@ class UploadForm(forms.Form):
             priority=data.get("priority") or Priority.NORMAL.value,
             host_pace=data.get("host_pace"),
             webhook_url=data.get("webhook_url", ""),
+            notify_email=data.get("notify_email", ""),
             skip_bad_rows=data.get("skip_bad_rows", False),
             refresh=data.get("refresh", False),
             image_base=data.get("image_base", ""),

@@ -123,7 +123,7 @@ def picture(
 @require_GET
 @personal
 def webhook(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
-    """How the newest webhook fares; the page polls it until it has ended."""
+    """How the newest webhook and e-mail fare; the page polls it until they have ended."""
     found = own_request(request, owner_id, request_id)
     return render(request, "web/parts/webhook.html", _webhook(found, owner_id))
 
@@ -222,8 +222,16 @@ def _outcome(found: ProcessingRequest, owner_id: int) -> dict[str, Any]:
 
 
 def _webhook(found: ProcessingRequest, owner_id: int) -> dict[str, Any]:
-    hook = report.webhook_of(found)
-    return {"request_row": found, "hook": hook, "foreign": found.owner_id != owner_id}
+    hook, mail = report.webhook_of(found), report.mail_of(found)
+    asked_for = bool(found.webhook_url or found.notify_email)
+    waiting = hook.waiting or (mail is not None and mail.waiting)
+    return {
+        "request_row": found,
+        "hook": hook,
+        "mail": mail,
+        "may_change": waiting or (asked_for and not found.is_final),
+        "foreign": found.owner_id != owner_id,
+    }
 
 
 def _gallery(request: WebRequest, found: ProcessingRequest) -> dict[str, Any]:

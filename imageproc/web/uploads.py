@@ -48,7 +48,7 @@ def home(request: WebRequest, owner_id: int) -> HttpResponseBase:
 @personal
 def inspect(request: WebRequest, owner_id: int) -> HttpResponseBase:
     """The dry run: shows what the file contains or what is wrong with it; stores nothing."""
-    form = UploadForm(request.POST, request.FILES)
+    form = UploadForm(request.POST, request.FILES, owner_id=owner_id)
     form.fields["file"].required = True
     form.is_valid()
     if "file" not in form.cleaned_data:
@@ -75,7 +75,7 @@ def inspect(request: WebRequest, owner_id: int) -> HttpResponseBase:
 @personal
 def errors_csv(request: WebRequest, owner_id: int) -> HttpResponseBase:
     """All errors of a file as a CSV; stores nothing."""
-    form = UploadForm(request.POST, request.FILES)
+    form = UploadForm(request.POST, request.FILES, owner_id=owner_id)
     if not form.is_valid():
         return HttpResponseBadRequest("Choose the file again.")
     errors = intake.errors_of(_upload(request, owner_id, form))
@@ -136,7 +136,7 @@ def sample_works(request: HttpRequest) -> bool:
 
 
 def _start(request: WebRequest, owner_id: int) -> HttpResponseBase:
-    form = UploadForm(request.POST, request.FILES)
+    form = UploadForm(request.POST, request.FILES, owner_id=owner_id)
     if "file" in form.errors:
         return _refused(request, owner_id, {"sentences": form.sentences()})
     if not form.is_valid():
@@ -201,7 +201,7 @@ def _answer(
 
 def _home(request: WebRequest, owner_id: int) -> dict[str, Any]:
     return {
-        "form": UploadForm(initial={"preset": "catalog", "priority": "normal"}),
+        "form": UploadForm(initial={"preset": "catalog", "priority": "normal"}, owner_id=owner_id),
         "recent": ProcessingRequest.objects.owned_by(owner_id).order_by("-id")[:RECENT],
         "sample_works": sample_works(request),
         "max_bytes": settings.MAX_UPLOAD_BYTES,

@@ -117,5 +117,9 @@ def enqueue_delivery(delivery_id: UUID) -> None:
     _enqueue_control("imageproc.tasks.deliver", delivery_id)
 
 
+def enqueue_mail(mail_id: UUID) -> None:
+    _enqueue_control("imageproc.tasks.send_mail", mail_id)
+
+
 def _enqueue_control(task: str, row_id: UUID) -> None:
     async_task(task, str(row_id), cluster=CONTROL)

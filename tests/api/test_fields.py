@@ -51,6 +51,7 @@ REST = {
     "priority": "normal",
     "store_originals": False,
     "webhook_url": "",
+    "notify_email": "",
     "replace_urls": False,
     "status_column": False,
 }
@@ -75,6 +76,7 @@ OPTIONS: list[tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = [
     ({"hostPace": "2.5"}, CATALOG, {"host_pace": 2.5}),
     ({"webhookUrl": HOOK}, CATALOG, {"webhook_url": HOOK}),
     ({"webhook_url": HOOK}, CATALOG, {"webhook_url": HOOK}),
+    ({"notifyEmail": "a@shop.example"}, CATALOG, {"notify_email": "a@shop.example"}),
     ({"output": "append"}, CATALOG, {}),
     ({"output": "replace"}, CATALOG, {"replace_urls": True}),
     ({"statusColumn": "true"}, CATALOG, {"status_column": True}),

@@ -27,6 +27,7 @@ from imageproc.models import (
     ClusterHeartbeat,
     Host,
     HostAccess,
+    MailDelivery,
     ProcessingRequest,
     ProductImage,
     Switch,
@@ -91,6 +92,9 @@ def things() -> dict[type[models.Model], models.Model]:
         attempts=9,
         finished_at=timezone.now(),
     )
+    mail = MailDelivery.objects.create(
+        request=of, event="request.failed", address="olga@shop.example", subject="s", body="b"
+    )
     key, _ = ApiKey.objects.issue(owner_id=of.owner_id, name="shop")
     Switch.objects.set_paused(Switch.INTAKE, False)
     Switch.objects.set_paused(Switch.WORKERS, True)
@@ -98,6 +102,7 @@ def things() -> dict[type[models.Model], models.Model]:
         ProcessingRequest: of,
         ProductImage: of.images.get(status="FAILED"),
         WebhookDelivery: delivery,
+        MailDelivery: mail,
         ApiKey: key,
         Host: Host.objects.create(name="shop.example", pace=1.0),
         HostAccess: HostAccess.objects.create(host="shop.example", sealed="x"),

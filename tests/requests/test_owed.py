@@ -183,5 +183,5 @@ def test_attempts_are_numbered_on_through_a_redelivery(receiver: Receiver) -> No
 @pytest.mark.parametrize(("images", "listed"), [(1, True), (100, True), (101, False)])
 def test_products_are_listed_up_to_a_hundred_images(images: int, listed: bool) -> None:
     of = build.request(1, webhook_url="http://r/", total_images=images, total_products=images)
-    webhooks.announce(of.id)
+    webhooks.announce(of)
     assert ('"products"' in WebhookDelivery.objects.get().body) is listed

@@ -69,9 +69,11 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("E013", {"OUTBOUND_ALLOW_CIDRS": ["169.254.169.254/32"]}),
     ("E014", {"MAX_IMAGE_PIXELS": 0}),
     ("E015", {"NUM_PROXIES": -1}),
+    ("E016", {"EMAIL_USE_TLS": True, "EMAIL_USE_SSL": True}),
     ("W001", {"HTTPS": False}),
     ("W002", {"OUTBOUND_ALLOW_CIDRS": ["169.254.0.0/16"]}),
     ("W003", {"REDIS_URL": ""}),
+    ("W004", {"EMAIL_HOST": "mail.example.com"}),
 ]
 
 

@@ -12,9 +12,9 @@ from django.utils import timezone
 from imageproc.faults import by_code
 from imageproc.models import (
     ClusterHeartbeat,
-    DeliveryStatus,
     FailureTally,
     ImageStatus,
+    MailDelivery,
     ProcessingRequest,
     Switch,
     WebhookAttempt,
@@ -171,10 +171,16 @@ def webhook_of(request: ProcessingRequest) -> WebhookReport:
         delivery,
         receiver=urlsplit(delivery.url).hostname or "",
         attempt=attempt,
-        waiting=delivery.status in (DeliveryStatus.PENDING, DeliveryStatus.SENDING),
-        failing=delivery.attempts > 0
-        and delivery.status in (DeliveryStatus.PENDING, DeliveryStatus.FAILED),
+        waiting=delivery.waiting,
+        failing=delivery.failing,
     )
+
+
+def mail_of(request: ProcessingRequest) -> MailDelivery | None:
+    """The newest e-mail of a request. One query at most."""
+    if not request.notify_email:
+        return None
+    return request.mails.order_by("-id").first()
 
 
 def state_of(states: set[str]) -> str:
