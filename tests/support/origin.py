@@ -169,12 +169,13 @@ class Origin:
         async with server:
             yield server
 
-    def start(self) -> None:
+    def start(self, port: int = 0) -> None:
         """Serve from a thread of this process until :meth:`stop`."""
         ready = threading.Event()
         self._loop = asyncio.new_event_loop()
+        serving = self._until_stopped(ready, port)
         self._thread = threading.Thread(
-            target=self._loop.run_until_complete, args=[self._until_stopped(ready)], daemon=True
+            target=self._loop.run_until_complete, args=[serving], daemon=True
         )
         self._thread.start()
         assert ready.wait(10), "the origin did not start"
@@ -184,9 +185,9 @@ class Origin:
         self._thread.join(10)
         self._loop.close()
 
-    async def _until_stopped(self, ready: threading.Event) -> None:
+    async def _until_stopped(self, ready: threading.Event, port: int) -> None:
         self._stopping = asyncio.Event()
-        async with self.listening():
+        async with self.listening(port):
             ready.set()
             await self._stopping.wait()
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
