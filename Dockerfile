@@ -35,7 +35,7 @@ LABEL org.opencontainers.image.title="imageproc" \
       org.opencontainers.image.licenses="MIT"
 RUN groupadd --gid 10001 imageproc \
     && useradd --uid 10001 --gid imageproc --no-create-home --shell /usr/sbin/nologin imageproc \
-    && install --directory --owner imageproc --group imageproc /data
+    && install --directory --mode 700 --owner imageproc --group imageproc /data
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app

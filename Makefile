@@ -37,7 +37,7 @@ test: setup system ## The whole test suite, with real servers
 	TEST_DATABASE=sqlite $(BIN)/python -m pytest -m 'both_databases and not faults'
 	TEST_DATABASE=postgres $(BIN)/python -m pytest -m 'not faults' $(TWO_AT_A_TIME)
 
-containers: setup ## Needs Docker, not yet run whole: build the image, run the compose file (OLD=… upgrades from it)
+containers: setup ## Needs Docker: build the image, run the compose file, upgrade (OLD=… from there), restore
 	$(BIN)/python -m tests.containers
 
 faults: setup system ## The long form of the fault suite (docs/reliability.md); half an hour

