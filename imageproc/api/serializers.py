@@ -10,7 +10,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from imageproc.images.recipe import MAX_SIDE
+from imageproc.images.recipe import CROPS, FITS, MAX_MARGIN, MAX_SIDE, MAX_TRIM, RecipeError
 from imageproc.intake import Options
 from imageproc.models import Priority, ProcessingRequest, RequestStatus
 from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
@@ -68,7 +68,37 @@ class UploadSerializer(KnownFields):
     background = serializers.RegexField(
         r"^#[0-9a-fA-F]{6}\Z",
         required=False,
-        help_text="Replaces transparency where the format has none.",
+        help_text="Around a padded picture, and for transparency where the format has none.",
+    )
+    fit = serializers.ChoiceField(
+        choices=FITS,
+        required=False,
+        help_text="inside: within the box, never enlarged. pad: exactly the box, with background "
+        "around the picture. cover: exactly the box, cut from the picture.",
+    )
+    crop = serializers.ChoiceField(
+        choices=CROPS,
+        required=False,
+        help_text="With fit=cover: the part that is shown, the centre or where the eye is drawn.",
+    )
+    trim = serializers.IntegerField(
+        min_value=0,
+        max_value=MAX_TRIM,
+        required=False,
+        help_text="Removes a plain border that varies by up to so many levels of 255; 20 suits "
+        "photographs, 0 removes nothing.",
+    )
+    margin = serializers.FloatField(
+        min_value=0,
+        max_value=MAX_MARGIN,
+        required=False,
+        help_text="With fit=pad: percent of the box that stay free at each side; with trim, 7.5 "
+        "lets the product fill 85 percent.",
+    )
+    sharpen = serializers.BooleanField(
+        default=None,
+        allow_null=True,
+        help_text="Sharpens lightly what becomes half as large or smaller.",
     )
     storeOriginals = serializers.BooleanField(  # noqa: N815
         default=False, help_text="Also keep the original images."
@@ -134,29 +164,46 @@ class UploadSerializer(KnownFields):
                 'Use JSON like {"images": ["Image Src"], "serial": "Handle", "name": "Title"}.'
             ) from error
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            _options(attrs).recipe()
+        except RecipeError as error:
+            first, *rest = error.field.split("_")
+            name = first + "".join(map(str.capitalize, rest))
+            raise serializers.ValidationError({name: error.sentence}) from error
+        return attrs
+
     def options(self) -> Options:
-        data = self.validated_data
-        return Options(
-            preset=data["preset"],
-            max_width=data.get("maxWidth"),
-            max_height=data.get("maxHeight"),
-            quality=data.get("quality"),
-            format=data.get("format"),
-            background=data.get("background"),
-            store_originals=data["storeOriginals"],
-            priority=data["priority"],
-            host_pace=data.get("hostPace"),
-            webhook_url=data["webhookUrl"],
-            notify_email=data["notifyEmail"],
-            skip_bad_rows=data["onError"] == "skip",
-            replace_urls=data["output"] == "replace",
-            status_column=data["statusColumn"],
-            max_age=data.get("maxAge"),
-            refresh=data["refresh"],
-            columns=data.get("columns"),
-            image_base=data["baseUrl"],
-            worksheet=data.get("worksheet", ""),
-        )
+        return _options(self.validated_data)
+
+
+def _options(data: dict[str, Any]) -> Options:
+    return Options(
+        preset=data["preset"],
+        max_width=data.get("maxWidth"),
+        max_height=data.get("maxHeight"),
+        quality=data.get("quality"),
+        format=data.get("format"),
+        background=data.get("background"),
+        fit=data.get("fit"),
+        crop=data.get("crop"),
+        trim=data.get("trim"),
+        margin=data.get("margin"),
+        sharpen=data["sharpen"],
+        store_originals=data["storeOriginals"],
+        priority=data["priority"],
+        host_pace=data.get("hostPace"),
+        webhook_url=data["webhookUrl"],
+        notify_email=data["notifyEmail"],
+        skip_bad_rows=data["onError"] == "skip",
+        replace_urls=data["output"] == "replace",
+        status_column=data["statusColumn"],
+        max_age=data.get("maxAge"),
+        refresh=data["refresh"],
+        columns=data.get("columns"),
+        image_base=data["baseUrl"],
+        worksheet=data.get("worksheet", ""),
+    )
 
 
 def _text(value: object) -> str:

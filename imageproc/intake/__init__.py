@@ -1,6 +1,7 @@
 """From an uploaded file to rows: ``upload`` is the only door in, ``ingest`` writes the rows."""
 
 from imageproc.intake.upload import (
+    RECIPE_OPTIONS,
     SHOWN_ERRORS,
     Options,
     Refused,
@@ -17,6 +18,7 @@ from imageproc.intake.upload import (
 )
 
 __all__ = [
+    "RECIPE_OPTIONS",
     "SHOWN_ERRORS",
     "Options",
     "Refused",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from os import SEEK_END
 from typing import IO, Any, BinaryIO, cast
@@ -30,6 +30,11 @@ RETRY_SECONDS = 30
 # Errors that an answer names; errors of rows that one request may skip.
 SHOWN_ERRORS = 100
 MAX_SKIPPED = 100_000
+# Options that take the place of what the preset has, named as in Recipe.
+RECIPE_OPTIONS = (
+    *("max_width", "max_height", "quality", "format", "background"),
+    *("fit", "crop", "trim", "margin", "sharpen"),
+)
 SLOW = "Storing the file took too long. Upload it again."
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 
@@ -73,6 +78,11 @@ class Options:
     quality: int | None = None
     format: str | None = None
     background: str | None = None
+    fit: str | None = None
+    crop: str | None = None
+    trim: int | None = None
+    margin: float | None = None
+    sharpen: bool | None = None
     store_originals: bool = False
     priority: str = Priority.NORMAL.value
     # Requests a second to each host at the most; None: as fast as it answers.
@@ -96,12 +106,11 @@ class Options:
     worksheet: str = ""
 
     def recipe(self) -> Recipe:
-        own = {
-            name: getattr(self, name)
-            for name in ("max_width", "max_height", "quality", "format", "background")
-            if getattr(self, name) is not None
-        }
-        return replace(PRESETS[self.preset], **own)
+        """The preset with what was asked for in its place. Raises RecipeError where that does not
+        go together."""
+        own = {name: getattr(self, name) for name in RECIPE_OPTIONS}
+        given = {name: value for name, value in own.items() if value is not None}
+        return PRESETS[self.preset].changed(**given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +351,7 @@ def _create(
             input_sha256=kept.sha256,
             sheet=checked.format.to_dict(),
             priority=options.priority,
-            recipe=asdict(options.recipe()),
+            recipe=options.recipe().to_dict(),
             store_originals=options.store_originals,
             host_pace=options.host_pace,
             total_products=checked.summary.rows,

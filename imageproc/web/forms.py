@@ -9,8 +9,8 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 
-from imageproc.images.recipe import MAX_SIDE, PRESETS
-from imageproc.intake import Options, notify
+from imageproc.images.recipe import MAX_MARGIN, MAX_SIDE, MAX_TRIM, PRESETS, RecipeError
+from imageproc.intake import RECIPE_OPTIONS, Options, notify
 from imageproc.models import ImageStatus, Priority, RequestStatus
 from imageproc.models.apikey import SCOPES
 from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
@@ -35,13 +35,34 @@ class UploadForm(forms.Form):
         choices=[("", "JPEG"), ("webp", "WebP"), ("avif", "AVIF"), ("png", "PNG")],
         required=False,
     )
-    max_width = forms.IntegerField(
-        label="Largest width", min_value=1, max_value=MAX_SIDE, required=False
-    )
-    max_height = forms.IntegerField(
-        label="Largest height", min_value=1, max_value=MAX_SIDE, required=False
-    )
+    max_width = forms.IntegerField(label="Width", min_value=1, max_value=MAX_SIDE, required=False)
+    max_height = forms.IntegerField(label="Height", min_value=1, max_value=MAX_SIDE, required=False)
     quality = forms.IntegerField(min_value=1, max_value=100, required=False)
+    fit = forms.ChoiceField(
+        label="Fit",
+        choices=[
+            ("", "As the preset has it"),
+            ("inside", "Within the box, never enlarged"),
+            ("pad", "Exactly the box, background around the picture"),
+            ("cover", "Exactly the box, cut from the picture"),
+        ],
+        required=False,
+    )
+    crop = forms.ChoiceField(
+        label="Part to show",
+        choices=[("", "The centre"), ("attention", "Where the eye is drawn")],
+        required=False,
+    )
+    trim = forms.IntegerField(
+        label="Remove a plain border", min_value=0, max_value=MAX_TRIM, required=False
+    )
+    margin = forms.FloatField(min_value=0, max_value=MAX_MARGIN, required=False)
+    background = forms.RegexField(
+        r"^#[0-9a-fA-F]{6}\Z",
+        required=False,
+        error_messages={"invalid": "Use a colour like #ffffff."},
+    )
+    sharpen = forms.BooleanField(label="Sharpen lightly what becomes much smaller", required=False)
     priority = forms.ChoiceField(
         choices=Priority.choices, required=False, initial=Priority.NORMAL.value
     )
@@ -81,24 +102,30 @@ class UploadForm(forms.Form):
         else:
             del self.fields["notify_email"]
         chosen = str(self.data.get("preset") or "catalog")
-        for name in ("max_width", "max_height", "quality"):
+        for name in ("max_width", "max_height", "quality", "trim", "margin", "background"):
             # What is used where the field stays empty; the page's script follows the preset.
-            unset = {
-                key: str(getattr(recipe, name) or "as it is") for key, recipe in PRESETS.items()
-            }
+            unset = {key: _unset(getattr(recipe, name)) for key, recipe in PRESETS.items()}
             attrs = self.fields[name].widget.attrs
             attrs["placeholder"] = unset.get(chosen, "")
             attrs |= {f"data-{key}": value for key, value in unset.items()}
 
+    def clean(self) -> dict[str, Any]:
+        if not self.errors:
+            try:
+                self.options().recipe()
+            except RecipeError as error:
+                self.add_error(error.field, error.sentence)
+        return self.cleaned_data
+
     def options(self) -> Options:
         """The options; those with an error have their defaults."""
         data = self.cleaned_data
+        own: dict[str, Any] = {name: data.get(name) for name in RECIPE_OPTIONS}
+        # What is left empty is the preset's.
+        chosen = {key: value for key, value in own.items() if value != "" and value is not False}
         return Options(
             preset=data.get("preset") or "catalog",
-            max_width=data.get("max_width"),
-            max_height=data.get("max_height"),
-            quality=data.get("quality"),
-            format=data.get("format") or None,
+            **chosen,
             store_originals=data.get("store_originals", False),
             priority=data.get("priority") or Priority.NORMAL.value,
             host_pace=data.get("host_pace"),
@@ -116,6 +143,13 @@ class UploadForm(forms.Form):
             for name, errors in self.errors.items()
             for error in errors
         ]
+
+
+def _unset(value: Any) -> str:
+    """What a preset has, as the placeholder of a field that is left empty."""
+    if isinstance(value, str):
+        return value
+    return "as it is" if value is None else f"{value:g}" if value else "none"
 
 
 class ColumnsForm(forms.Form):

@@ -126,8 +126,15 @@ def smaller(ratio: float) -> str:
 def recipe(options: dict[str, Any]) -> str:
     """A recipe in one line: "fit in 800 × 800, JPEG, quality 30"."""
     sides = [str(options.get(name) or "any") for name in ("max_width", "max_height")]
-    fit = "original size" if sides == ["any", "any"] else f"fit in {sides[0]} × {sides[1]}"
+    box = f"{sides[0]} × {sides[1]}"
+    fit = {
+        "inside": "original size" if sides == ["any", "any"] else f"fit in {box}",
+        "pad": f"{box} on {options.get('background')}",
+        "cover": f"cut to {box}",
+    }[options.get("fit", "inside")]
+    trimmed = ", plain border removed" if options.get("trim") else ""
+    margin = f", {options['margin']:g}{_SPACE}% margin" if options.get("margin") else ""
     kind = str(options.get("format", "jpeg"))
     kind = kind.upper() if kind != "webp" else "WebP"
     quality = "" if kind == "PNG" else f", quality {options.get('quality', '')}"
-    return f"{fit}, {kind}{quality}"
+    return f"{fit}{trimmed}{margin}, {kind}{quality}"

@@ -85,7 +85,7 @@ verdict.addEventListener("click", async ({ target }) => {
 // What an empty field means depends on the preset.
 form.addEventListener("change", ({ target }) => {
   if (target.name !== "preset") return;
-  for (const field of form.querySelectorAll("[data-catalog]")) field.placeholder = field.dataset[target.value];
+  for (const field of form.querySelectorAll("[data-catalog]")) field.placeholder = field.getAttribute(`data-${target.value}`);
 });
 
 // Options that were refused: to the first of them.

@@ -46,6 +46,8 @@ CATALOG = {
     "preset": "catalog",
 }
 HALF = CATALOG | {"max_width": None, "max_height": None, "quality": 50, "preset": "half"}
+PADDED = CATALOG | {"fit": "pad", "margin": 7.5, "trim": 20}
+COVERED = CATALOG | {"fit": "cover", "crop": "attention"}
 REST = {
     "host_pace": None,
     "priority": "normal",
@@ -70,6 +72,11 @@ OPTIONS: list[tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = [
     ({"background": "#0A0b0C"}, CATALOG | {"background": "#0A0b0C"}, {}),
     ({"preset": "half", "maxHeight": "9"}, HALF | {"max_height": 9}, {}),
     ({"preset": "half", "quality": "51"}, HALF | {"quality": 51}, {}),
+    ({"fit": "inside", "trim": "0", "margin": "0", "crop": "centre"}, CATALOG, {}),
+    ({"fit": "pad", "margin": "7.5", "trim": "20"}, PADDED, {}),
+    ({"fit": "cover", "crop": "attention"}, COVERED, {}),
+    ({"sharpen": "true"}, CATALOG | {"sharpen": True}, {}),
+    ({"sharpen": "false"}, CATALOG, {}),
     ({"storeOriginals": "true"}, CATALOG, {"store_originals": True}),
     ({"storeOriginals": "false"}, CATALOG, {"store_originals": False}),
     *(({"priority": p}, CATALOG, {"priority": p}) for p in ("high", "normal", "low")),
@@ -100,7 +107,7 @@ def test_every_option_reaches_the_request(
     answer = send(api, options)
     assert answer.status_code == 202, answer.content
     of = ProcessingRequest.objects.get(id=answer.json()["requestId"])
-    assert {name: of.recipe[name] for name in CATALOG} == recipe
+    assert of.recipe == recipe
     assert {name: getattr(of, name) for name in REST} == REST | rest
 
 
@@ -115,6 +122,14 @@ FORM: list[tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = [
     ({"format": "avif"}, CATALOG | {"format": "avif"}, {}),
     ({"format": "png"}, CATALOG | {"format": "png"}, {}),
     ({"format": ""}, CATALOG, {}),
+    ({"fit": "pad", "margin": "7.5", "trim": "20"}, PADDED, {}),
+    ({"fit": "cover", "crop": "attention"}, COVERED, {}),
+    (
+        {"sharpen": "on", "background": "#000000"},
+        CATALOG | {"sharpen": True, "background": "#000000"},
+        {},
+    ),
+    ({"trim": "0", "margin": "0", "fit": "pad"}, CATALOG | {"fit": "pad"}, {}),
     ({"priority": "low"}, CATALOG, {"priority": "low"}),
     ({"store_originals": "on"}, CATALOG, {"store_originals": True}),
     ({"host_pace": "2.5"}, CATALOG, {"host_pace": 2.5}),
@@ -130,7 +145,7 @@ def test_every_field_of_the_page_reaches_the_request(
     file = SimpleUploadedFile("shoes.csv", CSV, "text/csv")
     client.post("/", {"file": file, "idempotency_key": "click", **options})
     of = ProcessingRequest.objects.get()
-    assert {name: of.recipe[name] for name in CATALOG} == recipe
+    assert of.recipe == recipe
     assert {name: getattr(of, name) for name in REST} == REST | rest
     facts = (of.owner, of.file_name, of.base_url, of.idempotency_key)
     assert facts == (build.owner(), "shoes.csv", "http://testserver", "click")
@@ -162,6 +177,10 @@ def test_what_else_an_upload_says_of_itself(api: Client, settings: Any) -> None:
         ("output", ["append", "replace"], ["both"]),
         ("columns", ['{"images": ["Input Image Urls"]}'], ["[]", "{}", '{"images": [1]}', "x"]),
         ("hostPace", ["0.2", "1000"], ["0", "0.1", "1001", "nan", "x"]),
+        ("fit", ["inside", "pad", "cover"], ["fill", "PAD"]),
+        ("trim", ["0", "100"], ["-1", "101", "1.5", "x"]),
+        ("margin", ["0"], ["-1", "45.5", "nan", "x"]),
+        ("sharpen", ["true", "false"], ["much"]),
         ("priority", ["low"], ["LOW", "0"]),
         ("preset", ["half"], ["", "full"][1:]),
         ("webhookUrl", ["https://8.8.8.8/"], ["x", "ftp://8.8.8.8/"]),
@@ -175,6 +194,26 @@ def test_the_borders_of_each_option(
     for value in bad:
         assert by_form(api, {field: value}).status_code == 400, value
     assert ProcessingRequest.objects.count() == len(good)
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"margin": "5"}, "margin"),
+        ({"crop": "attention"}, "crop"),
+        ({"preset": "half", "fit": "pad"}, "maxWidth"),
+        ({"preset": "half", "fit": "cover", "maxWidth": "5"}, "maxHeight"),
+        ({"fit": "pad", "maxWidth": "16383", "maxHeight": "16383"}, "maxWidth"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused_by_name(
+    api: Client, options: dict[str, str], field: str
+) -> None:
+    for dry in ("false", "true"):
+        answer = by_form(api, options | {"dryRun": dry})
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_fields")
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert not ProcessingRequest.objects.exists()
 
 
 def test_the_query_adds_to_the_form(api: Client) -> None:
@@ -201,6 +240,9 @@ FIRST: dict[str, Any] = {
     "quality": "40",
     "format": "webp",
     "background": "#000000",
+    "fit": "inside",
+    "trim": "20",
+    "sharpen": "true",
     "storeOriginals": "true",
     "hostPace": "4",
     "priority": "high",
@@ -218,6 +260,9 @@ OTHER = {
     "quality": "41",
     "format": "avif",
     "background": "#000001",
+    "fit": "pad",
+    "trim": "0",
+    "sharpen": "false",
     "storeOriginals": "false",
     "hostPace": "5",
     "priority": "low",

@@ -39,8 +39,10 @@ VALUES = {
     "background": "#0a0b0c",
     "baseUrl": "http://shop.example/",
     "columns": '{"images": ["Image Src"]}',
+    "margin": "5",
+    "trim": "20",
     "webhookUrl": "http://shop.example/hook",
-    **dict.fromkeys(("dryRun", "refresh", "statusColumn", "storeOriginals"), "true"),
+    **dict.fromkeys(("dryRun", "refresh", "sharpen", "statusColumn", "storeOriginals"), "true"),
 }
 
 

@@ -51,6 +51,15 @@ WORDS: dict[Any, list[tuple[Any, str]]] = {
         ),
         ({"max_width": 500, "format": "png", "quality": 30}, "fit in 500 × any, PNG"),
         ({"format": "webp", "quality": 5}, "original size, WebP, quality 5"),
+        (
+            {"max_width": 9, "max_height": 8, "fit": "pad", "background": "#000000", "quality": 5}
+            | {"trim": 20, "margin": 7.5},
+            "9 × 8 on #000000, plain border removed, 7.5 % margin, JPEG, quality 5",
+        ),
+        (
+            {"max_width": 9, "max_height": 8, "fit": "cover", "quality": 5},
+            "cut to 9 × 8, JPEG, quality 5",
+        ),
     ],
 }
 

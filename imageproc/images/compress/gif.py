@@ -47,6 +47,7 @@ def _colour_table(data: bytes, at: int) -> int:
 def first_shown(opened: Any, data: bytes) -> Any:
     """The first frame that shows anything, on its canvas, as a Pillow image: RGBA, or RGB where
     nothing is transparent. ``opened``: Pillow's file of ``data``. Broken data raises."""
+    opened.seek(0)
     size = opened.size
     picture = _on_canvas(opened)
     following = [at for at in frames(data) if at >= 0][1:_FIRST_FRAMES]
