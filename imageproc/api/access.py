@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -19,6 +20,7 @@ from imageproc.models import ApiKey, ProcessingRequest, ProductImage, WebhookDel
 log = logging.getLogger(__name__)
 OPERATE = "imageproc.operate"
 T = TypeVar("T")
+Part = TypeVar("Part", WebhookDelivery, ProductImage)
 
 
 def caller_id(request: Request) -> int:
@@ -27,11 +29,25 @@ def caller_id(request: Request) -> int:
 
 
 def own_request(request: Request, request_id: UUID) -> ProcessingRequest:
-    """A request of the caller; an operator who is signed in may also read another's."""
-    mine = ProcessingRequest.objects.owned_by(caller_id(request)).filter(id=request_id).first()
+    """A request of the caller or of their teams; an operator who is signed in may also read
+    another's."""
+    mine = shared_request(caller_id(request), request_id)
     if mine is None and not isinstance(request.auth, ApiKey):
         mine = read_as_operator(request, request.user, request_id)
     return _or_404(mine)
+
+
+def shared_request(user_id: int, request_id: UUID) -> ProcessingRequest | None:
+    """A request of this user or of their teams. One query for one's own, two for others'."""
+    requests = ProcessingRequest.objects
+    own = requests.owned_by(user_id).filter(id=request_id).first()
+    return own or requests.of_teams(user_id).filter(id=request_id).first()
+
+
+def refuse_others(found: ProcessingRequest, user_id: int) -> None:
+    """What only the owner may do with a request that a team shares. Raises PermissionDenied."""
+    if found.owner_id != user_id:
+        raise PermissionDenied("Only its owner can remove a request.")
 
 
 def read_as_operator(
@@ -50,10 +66,8 @@ def read_as_operator(
 
 
 def own_delivery(request: Request, delivery_id: UUID) -> WebhookDelivery:
-    deliveries = WebhookDelivery.objects.filter(
-        request__owner_id=caller_id(request), request__removed_at=None
-    )
-    return _or_404(deliveries.filter(id=delivery_id).first())
+    found = WebhookDelivery.objects.filter(id=delivery_id, request__removed_at=None)
+    return _or_404(_shared(found.select_related("request").first(), request))
 
 
 def public_image(image_id: UUID) -> ProductImage:
@@ -65,11 +79,14 @@ def public_image(image_id: UUID) -> ProductImage:
 
 
 def own_image(request: Request, image_id: UUID) -> ProductImage:
-    """An image of the caller, whose stored original may be read too."""
-    mine = ProductImage.objects.filter(
-        request__owner_id=caller_id(request), request__removed_at=None
-    )
-    return _or_404(mine.filter(id=image_id).first())
+    """An image of the caller or of their teams, whose stored original may be read too."""
+    found = ProductImage.objects.filter(id=image_id, request__removed_at=None)
+    return _or_404(_shared(found.select_related("request").first(), request))
+
+
+def _shared(part: Part | None, request: Request) -> Part | None:
+    """A part of a request, where the caller may see the request."""
+    return part if part and part.request.is_shared_with(caller_id(request)) else None
 
 
 def own_address(request: Request | HttpRequest) -> str:

@@ -55,6 +55,11 @@ class UploadSerializer(KnownFields):
     notifyEmail = serializers.EmailField(  # noqa: N815
         max_length=254, default="", help_text="Gets an e-mail when the request has ended."
     )
+    team = serializers.CharField(
+        max_length=150,
+        default="",
+        help_text="One of your groups: its members see the request, and can retry or cancel it.",
+    )
     priority = serializers.ChoiceField(choices=Priority.choices, default=Priority.NORMAL.value)
     preset = serializers.ChoiceField(
         choices=["catalog", "half"],
@@ -195,6 +200,7 @@ def _options(data: dict[str, Any]) -> Options:
         host_pace=data.get("hostPace"),
         webhook_url=data["webhookUrl"],
         notify_email=data["notifyEmail"],
+        team=data["team"],
         skip_bad_rows=data["onError"] == "skip",
         replace_urls=data["output"] == "replace",
         status_column=data["statusColumn"],

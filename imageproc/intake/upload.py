@@ -20,7 +20,7 @@ from imageproc.faults import Fault
 from imageproc.images import names, store
 from imageproc.images.fetch import Policy, check
 from imageproc.images.recipe import PRESETS, Recipe
-from imageproc.intake import columns, notify, pending
+from imageproc.intake import columns, notify, pending, teams
 from imageproc.models import PendingUpload, Priority, ProcessingRequest, RowError, Switch
 from imageproc.models.ids import uuid7
 from imageproc.workers import queue
@@ -88,6 +88,8 @@ class Options:
     # Requests a second to each host at the most; None: as fast as it answers.
     host_pace: float | None = None
     webhook_url: str = ""
+    # The name of a group of the owner, whose members see the request; "": the owner alone.
+    team: str = ""
     # Gets an e-mail when the request has ended; "": nobody.
     notify_email: str = ""
     # Bad rows: the whole file is refused, or they are left out.
@@ -164,10 +166,11 @@ def rehearse(upload: Upload) -> sheet.Sheet:
 
 def obstacles(upload: Upload, images: int = 1) -> list[Refused]:
     """Why an upload of ``images`` images would be refused now, whatever its file holds: its
-    webhook's address, that for the e-mail, a pause, the quota."""
+    webhook's address, that for the e-mail, its team, a pause, the quota."""
     found = (
         _bad_webhook(upload.options),
         _bad_address(upload.owner_id, upload.options),
+        _bad_team(upload.owner_id, upload.options),
         _pause(),
         _over_quota(upload.owner_id, images),
     )
@@ -323,6 +326,12 @@ def _bad_address(owner_id: int, options: Options) -> Refused | None:
     return Refused(400, *refusal, field="notify_email") if refusal else None
 
 
+def _bad_team(owner_id: int, options: Options) -> Refused | None:
+    if not options.team or teams.find(owner_id, options.team):
+        return None
+    return Refused(400, "team_unknown", teams.unknown(owner_id, options.team), field="team")
+
+
 def _keep(request_id: UUID, file: IO[bytes], checked: sheet.Sheet) -> store.Stored:
     file.seek(0)
     is_workbook = checked.format is not None and checked.format.worksheet
@@ -367,6 +376,7 @@ def _create(
             base_url=upload.base_url,
             webhook_url=options.webhook_url,
             notify_email=options.notify_email,
+            team=teams.find(upload.owner_id, options.team),
             idempotency_key=upload.idempotency_key,
             idempotency_digest=digest,
         )

@@ -28,6 +28,10 @@ class ProcessingRequest(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="requests")
+    # Whose members see the request as its owner does; None: its owner alone.
+    team = models.ForeignKey(
+        "auth.Group", models.SET_NULL, null=True, blank=True, related_name="requests"
+    )
     file_name = models.CharField(max_length=255)
     # Storage keys. The output's is "" until the file is complete.
     input_csv = models.CharField(max_length=512)
@@ -148,6 +152,11 @@ class ProcessingRequest(models.Model):
         )
         indexes = (
             models.Index(name="request_owner_newest", fields=("owner", "-id")),
+            models.Index(
+                name="request_team_newest",
+                fields=("team", "-id"),
+                condition=Q(team__isnull=False),
+            ),
             # The operators' list by state and by priority.
             models.Index(name="request_status_newest", fields=("status", "-id")),
             models.Index(name="request_priority_newest", fields=("priority", "-id")),
@@ -176,6 +185,13 @@ class ProcessingRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.file_name} ({self.id})"
+
+    def is_shared_with(self, user_id: int) -> bool:
+        """Whether this user is its owner or in its team. No query for its owner or without a
+        team."""
+        if self.owner_id == user_id:
+            return True
+        return self.team is not None and self.team.user_set.filter(pk=user_id).exists()
 
     @property
     def processed_images(self) -> int:

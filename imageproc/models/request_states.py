@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
 
+from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -49,8 +50,20 @@ class RequestStateQuerySet(LeaseQuerySet[Row]):
         return self.filter(removed_at=None)
 
     def owned_by(self, owner_id: int) -> Self:
-        """The requests that an owner sees. Removed ones disappear at once, their rows later."""
+        """The requests of an owner. Removed ones disappear at once, their rows later."""
         return self.kept().filter(owner_id=owner_id)
+
+    def of_teams(self, user_id: int) -> Self:
+        """The requests of the teams that a user is in now, their own among them."""
+        return self.kept().filter(team__user=user_id)
+
+    def seen_by(self, user_id: int) -> Self:
+        """The requests that a user sees: their own, and those of their teams. One query for the
+        teams' ids, so that the indexes by owner and by team serve the rest."""
+        teams = list(Group.objects.filter(user=user_id).values_list("id", flat=True))
+        if not teams:
+            return self.owned_by(user_id)
+        return self.kept().filter(Q(owner_id=user_id) | Q(team_id__in=teams))
 
     def open(self) -> Self:
         """Requests that are not in a final state."""

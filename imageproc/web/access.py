@@ -19,7 +19,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from imageproc import callers
-from imageproc.api.access import read_as_operator
+from imageproc.api.access import read_as_operator, shared_request
 from imageproc.api.auth import local_user
 from imageproc.models import ProcessingRequest
 
@@ -47,9 +47,9 @@ def personal(
 
 
 def own_request(request: WebRequest, owner_id: int, request_id: UUID) -> ProcessingRequest:
-    """A request of this owner, or, to read, one that an operator opens. Raises Http404 if there is
-    none."""
-    found = ProcessingRequest.objects.owned_by(owner_id).filter(id=request_id).first()
+    """A request of this owner or their teams, or, to read, one that an operator opens. Raises
+    Http404 if there is none."""
+    found = shared_request(owner_id, request_id)
     found = found or read_as_operator(request, request.user, request_id)
     if found is None:
         raise Http404

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 
 from imageproc.images.recipe import MAX_MARGIN, MAX_SIDE, MAX_TRIM, PRESETS, RecipeError
-from imageproc.intake import RECIPE_OPTIONS, Options, notify
+from imageproc.intake import RECIPE_OPTIONS, Options, notify, teams
 from imageproc.models import ImageStatus, Priority, RequestStatus
 from imageproc.models.apikey import SCOPES
 from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
@@ -80,6 +80,7 @@ class UploadForm(forms.Form):
         help_text="We send a message to this address when the request ends.",
     )
     notify_email = forms.EmailField(label="E-mail", max_length=254, required=False)
+    team = forms.ChoiceField(label="Who sees it", required=False)
     store_originals = forms.BooleanField(
         label="Keep the originals, to compare before and after", required=False
     )
@@ -101,6 +102,11 @@ class UploadForm(forms.Form):
             self.fields["notify_email"].help_text = notify.allowed(owner_id)
         else:
             del self.fields["notify_email"]
+        if own := teams.names(owner_id):
+            team: Any = self.fields["team"]
+            team.choices = [("", "Only me"), *((name, f"Team {name}") for name in own)]
+        else:
+            del self.fields["team"]
         chosen = str(self.data.get("preset") or "catalog")
         for name in ("max_width", "max_height", "quality", "trim", "margin", "background"):
             # What is used where the field stays empty; the page's script follows the preset.
@@ -131,6 +137,7 @@ class UploadForm(forms.Form):
             host_pace=data.get("host_pace"),
             webhook_url=data.get("webhook_url", ""),
             notify_email=data.get("notify_email", ""),
+            team=data.get("team", ""),
             skip_bad_rows=data.get("skip_bad_rows", False),
             refresh=data.get("refresh", False),
             image_base=data.get("image_base", ""),

@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import trigger_client_event
 
+from imageproc.api.access import refuse_others
 from imageproc.models import ImageStatus, ProcessingRequest, ProductImage, RequestStatus
 from imageproc.requests import operations, report
 from imageproc.web.access import WebRequest, own_request, personal
@@ -23,7 +24,7 @@ LIST_SIZE = 20
 @require_GET
 @personal
 def index(request: WebRequest, owner_id: int) -> HttpResponseBase:
-    """The user's requests, the newest first. htmx gets the table alone."""
+    """The requests of a user and their teams, the newest first. htmx gets the table alone."""
     form = SearchForm(request.GET)
     form.is_valid()
     search = form.cleaned_data
@@ -36,6 +37,7 @@ def index(request: WebRequest, owner_id: int) -> HttpResponseBase:
     )
     context = {
         "form": form,
+        "user_id": owner_id,
         "requests": page.requests,
         "filtered": any(search.values()),
         "next": page.next_before,
@@ -176,6 +178,7 @@ def continue_(request: WebRequest, owner_id: int, request_id: UUID) -> HttpRespo
 def delete(request: WebRequest, owner_id: int, request_id: UUID) -> HttpResponseBase:
     """GET asks for confirmation, POST does it."""
     found = own_request(request, owner_id, request_id)
+    refuse_others(found, owner_id)
     if request.method == "GET":
         return render(request, _page_or_dialog(request, "delete"), {"request_row": found})
     operations.remove(found.id)
@@ -213,11 +216,14 @@ def _outcome_mark(found: ProcessingRequest) -> str:
 
 
 def _outcome(found: ProcessingRequest, owner_id: int) -> dict[str, Any]:
+    """``foreign``: an operator reads it."""
+    foreign = not found.is_shared_with(owner_id)
     return {
         "request_row": found,
         "groups": report.failure_groups(found.id) if found.failed_images else [],
-        "foreign": found.owner_id != owner_id,
-        "retryable": found.status != RequestStatus.CANCELLED and found.owner_id == owner_id,
+        "foreign": foreign,
+        "retryable": found.status != RequestStatus.CANCELLED and not foreign,
+        "own": found.owner_id == owner_id,
     }
 
 
@@ -230,7 +236,7 @@ def _webhook(found: ProcessingRequest, owner_id: int) -> dict[str, Any]:
         "hook": hook,
         "mail": mail,
         "may_change": waiting or (asked_for and not found.is_final),
-        "foreign": found.owner_id != owner_id,
+        "foreign": not found.is_shared_with(owner_id),
     }
 
 

@@ -25,7 +25,8 @@ from imageproc import intake
 from imageproc.api.access import own_address
 from imageproc.images.fetch import Policy, check
 from imageproc.intake import columns
-from imageproc.models import ProcessingRequest, Switch
+from imageproc.models import Switch
+from imageproc.requests import report
 from imageproc.sheet import ERROR_COLUMNS, write_errors
 from imageproc.web import sample
 from imageproc.web.access import WebRequest, personal
@@ -202,7 +203,8 @@ def _answer(
 def _home(request: WebRequest, owner_id: int) -> dict[str, Any]:
     return {
         "form": UploadForm(initial={"preset": "catalog", "priority": "normal"}, owner_id=owner_id),
-        "recent": ProcessingRequest.objects.owned_by(owner_id).order_by("-id")[:RECENT],
+        "recent": report.request_page(owner_id, limit=RECENT).requests,
+        "user_id": owner_id,
         "sample_works": sample_works(request),
         "max_bytes": settings.MAX_UPLOAD_BYTES,
         "paused": Switch.objects.is_paused(Switch.INTAKE),

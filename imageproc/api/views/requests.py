@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from imageproc.api import bodies, examples, shapes
-from imageproc.api.access import caller_id, own_request
+from imageproc.api.access import caller_id, own_request, refuse_others
 from imageproc.api.openapi import problems, ref
 from imageproc.api.problems import Conflict
 from imageproc.api.serializers import (
@@ -32,7 +32,7 @@ REVALIDATE = {"Cache-Control": "private, no-cache"}
 
 
 class ListView(APIView):
-    """Your requests, the newest first, in pages."""
+    """Your requests and those of your teams, the newest first, in pages."""
 
     @extend_schema(
         operation_id="listRequests",
@@ -97,11 +97,14 @@ class RequestView(StatusView):
 
     @extend_schema(operation_id="deleteRequest", responses={204: None} | problems(401, 403, 404))
     def delete(self, request: Request, request_id: UUID) -> Response:
-        """Remove a request with its CSVs and images; an open one is stopped first.
+        """Remove a request with its CSVs and images; an open one is stopped first. Of a team's
+        requests, only one's own.
 
         It disappears at once for everyone; its files and rows are deleted in the background.
         """
-        operations.remove(own_request(request, request_id).id)
+        found = own_request(request, request_id)
+        refuse_others(found, caller_id(request))
+        operations.remove(found.id)
         return Response(status=http.HTTP_204_NO_CONTENT)
 
 

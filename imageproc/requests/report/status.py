@@ -119,16 +119,16 @@ def status_of(request: ProcessingRequest) -> StatusReport:
 
 
 def request_page(
-    owner_id: int,
+    user_id: int,
     *,
     before: UUID | None = None,
     status: str | None = None,
     name: str = "",
     limit: int = PAGE_SIZE,
 ) -> RequestPage:
-    """Up to ``limit`` requests of an owner that are older than ``before`` and have ``name`` in
-    their file name. One query."""
-    found = ProcessingRequest.objects.owned_by(owner_id).order_by("-id")
+    """Up to ``limit`` requests that a user sees, older than ``before`` and with ``name`` in
+    their file name. Two queries."""
+    found = ProcessingRequest.objects.seen_by(user_id).select_related("owner").order_by("-id")
     if before is not None:
         found = found.filter(id__lt=before)
     if status is not None:
