@@ -19,7 +19,8 @@ from typing import Any
 
 import urllib3
 
-from imageproc.images.compress import PRESETS, Budget, Rendition, compress
+from imageproc.images.compress import Budget, Rendition, compress
+from imageproc.images.presets import PRESETS
 
 # Enough to hide 250 ms of latency behind the codec.
 THREADS = 24
@@ -45,7 +46,7 @@ class _Loop:
         while (at := self._next()) < len(self._urls):
             data = self._pool.request("GET", self._urls[at]).data
             with self._compressing:
-                rendition = compress(data, PRESETS["catalog"], Budget())
+                rendition = compress(data, PRESETS["catalog"].recipe, Budget())
             assert isinstance(rendition, Rendition), rendition
             sizes.append(len(rendition.data))
         return sizes

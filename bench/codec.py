@@ -13,7 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from imageproc.images.compress import PRESETS, Budget, Rendition, compress
+from imageproc.images.compress import Budget, Rendition, compress
+from imageproc.images.presets import PRESETS
 
 
 def main(folder: str, repeats: int, out: str = "") -> None:
@@ -36,7 +37,7 @@ def main(folder: str, repeats: int, out: str = "") -> None:
 
 
 def _compressed(data: bytes) -> bytes:
-    rendition = compress(data, PRESETS["catalog"], Budget())
+    rendition = compress(data, PRESETS["catalog"].recipe, Budget())
     assert isinstance(rendition, Rendition), rendition
     return rendition.data
 

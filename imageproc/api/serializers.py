@@ -10,6 +10,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from imageproc.images.presets import PRESETS
 from imageproc.images.recipe import CROPS, FITS, MAX_MARGIN, MAX_SIDE, MAX_TRIM, RecipeError
 from imageproc.intake import Options
 from imageproc.models import Priority, ProcessingRequest, RequestStatus
@@ -62,9 +63,9 @@ class UploadSerializer(KnownFields):
     )
     priority = serializers.ChoiceField(choices=Priority.choices, default=Priority.NORMAL.value)
     preset = serializers.ChoiceField(
-        choices=["catalog", "half"],
+        choices=list(PRESETS),
         default="catalog",
-        help_text="catalog: within 800 x 800, quality 30. half: original size, quality 50.",
+        help_text="Size, fit and quality under one name; what is chosen beside it comes first.",
     )
     maxWidth = serializers.IntegerField(min_value=1, max_value=MAX_SIDE, required=False)  # noqa: N815
     maxHeight = serializers.IntegerField(min_value=1, max_value=MAX_SIDE, required=False)  # noqa: N815

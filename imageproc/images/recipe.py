@@ -1,4 +1,4 @@
-"""What to make of a picture: the recipe of one rendition, the presets and the formats we write."""
+"""What to make of a picture: the recipe of one rendition, and the formats we write."""
 
 from __future__ import annotations
 
@@ -170,8 +170,3 @@ class Recipe:
 
 
 _ALWAYS_STATED = {"max_width", "max_height", "quality", "format", "background", "preset"}
-
-PRESETS: dict[str, Recipe] = {
-    "catalog": Recipe(),
-    "half": Recipe(max_width=None, max_height=None, quality=50, preset="half"),
-}

@@ -19,7 +19,8 @@ from imageproc import sheet
 from imageproc.faults import Fault
 from imageproc.images import names, store
 from imageproc.images.fetch import Policy, check
-from imageproc.images.recipe import PRESETS, Recipe
+from imageproc.images.presets import PRESETS
+from imageproc.images.recipe import Recipe
 from imageproc.intake import columns, notify, pending, teams
 from imageproc.models import PendingUpload, Priority, ProcessingRequest, RowError, Switch
 from imageproc.models.ids import uuid7
@@ -112,7 +113,7 @@ class Options:
         go together."""
         own = {name: getattr(self, name) for name in RECIPE_OPTIONS}
         given = {name: value for name, value in own.items() if value is not None}
-        return PRESETS[self.preset].changed(**given)
+        return PRESETS[self.preset].recipe.changed(**given)
 
 
 @dataclass(frozen=True, slots=True)

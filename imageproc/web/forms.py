@@ -9,7 +9,8 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 
-from imageproc.images.recipe import MAX_MARGIN, MAX_SIDE, MAX_TRIM, PRESETS, RecipeError
+from imageproc.images.presets import PRESETS, Preset
+from imageproc.images.recipe import MAX_MARGIN, MAX_SIDE, MAX_TRIM, RecipeError
 from imageproc.intake import RECIPE_OPTIONS, Options, notify, teams
 from imageproc.models import ImageStatus, Priority, RequestStatus
 from imageproc.models.apikey import SCOPES
@@ -23,12 +24,10 @@ class UploadForm(forms.Form):
 
     file = forms.FileField(label="CSV file")
     preset = forms.ChoiceField(
-        choices=[
-            ("catalog", "Catalogue: fit in 800 × 800, strong compression"),
-            ("half", "Keep the size, compress by half"),
-        ],
+        choices=[(name, preset.title) for name, preset in PRESETS.items()],
         required=False,
         initial="catalog",
+        widget=forms.RadioSelect,
     )
     format = forms.ChoiceField(
         label="File format",
@@ -41,7 +40,7 @@ class UploadForm(forms.Form):
     fit = forms.ChoiceField(
         label="Fit",
         choices=[
-            ("", "As the preset has it"),
+            ("", "As the preset"),
             ("inside", "Within the box, never enlarged"),
             ("pad", "Exactly the box, background around the picture"),
             ("cover", "Exactly the box, cut from the picture"),
@@ -110,10 +109,16 @@ class UploadForm(forms.Form):
         chosen = str(self.data.get("preset") or "catalog")
         for name in ("max_width", "max_height", "quality", "trim", "margin", "background"):
             # What is used where the field stays empty; the page's script follows the preset.
-            unset = {key: _unset(getattr(recipe, name)) for key, recipe in PRESETS.items()}
+            unset = {key: _unset(getattr(preset.recipe, name)) for key, preset in PRESETS.items()}
             attrs = self.fields[name].widget.attrs
             attrs["placeholder"] = unset.get(chosen, "")
             attrs |= {f"data-{key}": value for key, value in unset.items()}
+
+    @property
+    def cards(self) -> list[tuple[str, Preset, bool]]:
+        """The presets to choose from: (name, preset, whether it is chosen)."""
+        chosen = self["preset"].value() or "catalog"
+        return [(name, preset, name == chosen) for name, preset in PRESETS.items()]
 
     def clean(self) -> dict[str, Any]:
         if not self.errors:

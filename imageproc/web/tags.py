@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 
+from imageproc.images.recipe import Recipe
 from imageproc.models import ProcessingRequest, RequestStatus
 
 register = template.Library()
@@ -138,3 +139,12 @@ def recipe(options: dict[str, Any]) -> str:
     kind = kind.upper() if kind != "webp" else "WebP"
     quality = "" if kind == "PNG" else f", quality {options.get('quality', '')}"
     return f"{fit}{trimmed}{margin}, {kind}{quality}"
+
+
+@register.filter
+def size_in_words(recipe: Recipe) -> str:
+    """How large a recipe makes pictures, for a preset's card: "2000 × 2000 on white"."""
+    if recipe.max_width is None:
+        return "Original size"
+    box = f"{recipe.max_width}{_SPACE}×{_SPACE}{recipe.max_height}"
+    return f"{box} on white" if recipe.pads_with_white else f"Within {box}"

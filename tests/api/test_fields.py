@@ -48,6 +48,8 @@ CATALOG = {
 HALF = CATALOG | {"max_width": None, "max_height": None, "quality": 50, "preset": "half"}
 PADDED = CATALOG | {"fit": "pad", "margin": 7.5, "trim": 20}
 COVERED = CATALOG | {"fit": "cover", "crop": "attention"}
+SQUARE = CATALOG | {"max_width": 2000, "max_height": 2000, "quality": 85, "preset": "amazon"}
+AMAZON = SQUARE | {"fit": "pad", "trim": 20, "margin": 7.5}
 REST = {
     "host_pace": None,
     "priority": "normal",
@@ -77,6 +79,16 @@ OPTIONS: list[tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = [
     ({"fit": "cover", "crop": "attention"}, COVERED, {}),
     ({"sharpen": "true"}, CATALOG | {"sharpen": True}, {}),
     ({"sharpen": "false"}, CATALOG, {}),
+    ({"preset": "balanced"}, CATALOG | {"quality": 75, "preset": "balanced"}, {}),
+    ({"preset": "amazon"}, AMAZON, {}),
+    (
+        {"preset": "amazon", "margin": "5", "quality": "90"},
+        AMAZON | {"margin": 5, "quality": 90},
+        {},
+    ),
+    ({"preset": "amazon", "trim": "0", "margin": "0"}, SQUARE | {"fit": "pad"}, {}),
+    ({"preset": "amazon", "fit": "cover"}, SQUARE | {"fit": "cover", "trim": 20}, {}),
+    ({"preset": "amazon", "fit": "inside"}, SQUARE | {"trim": 20}, {}),
     ({"storeOriginals": "true"}, CATALOG, {"store_originals": True}),
     ({"storeOriginals": "false"}, CATALOG, {"store_originals": False}),
     *(({"priority": p}, CATALOG, {"priority": p}) for p in ("high", "normal", "low")),

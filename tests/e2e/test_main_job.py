@@ -16,7 +16,8 @@ from PIL import Image, ImageOps
 
 from imageproc.faults import HTML_NOT_IMAGE, NOT_AN_IMAGE, NOT_FOUND
 from imageproc.images.claim import MOST_SIBLINGS
-from imageproc.images.compress import PRESETS, Budget, Rendition, compress
+from imageproc.images.compress import Budget, Rendition, compress
+from imageproc.images.presets import PRESETS
 from tests.support import pictures
 from tests.support.origin import Origin
 from tests.support.servers.s3 import Bucket
@@ -186,7 +187,7 @@ def test_many_images_end_once_each(production_service: Service, origin: Origin, 
 
 def _sha256(source: bytes) -> str:
     """Of the rendition that a request without options makes of ``source``."""
-    rendition = compress(source, PRESETS["catalog"], Budget())
+    rendition = compress(source, PRESETS["catalog"].recipe, Budget())
     assert isinstance(rendition, Rendition)
     return rendition.sha256
 

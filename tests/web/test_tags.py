@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from imageproc.images.presets import PRESETS
 from imageproc.models import ProcessingRequest
 from imageproc.web import tags
 
@@ -44,6 +45,11 @@ WORDS: dict[Any, list[tuple[Any, str]]] = {
         (10, "10 a second"),
     ],
     tags.smaller: [(0.125, "88 % smaller"), (0.999, "0 % smaller"), (1.0, "not smaller")],
+    tags.size_in_words: [
+        (PRESETS["half"].recipe, "Original size"),
+        (PRESETS["catalog"].recipe, "Within 800 × 800"),
+        (PRESETS["amazon"].recipe, "2000 × 2000 on white"),
+    ],
     tags.recipe: [
         (
             {"max_width": 800, "max_height": 800, "quality": 30},

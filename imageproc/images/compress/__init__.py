@@ -6,6 +6,6 @@
 
 from imageproc.images.compress.identify import Budget
 from imageproc.images.compress.rendition import Rendition, compress
-from imageproc.images.recipe import PRESETS, Recipe
+from imageproc.images.recipe import Recipe
 
-__all__ = ["PRESETS", "Budget", "Recipe", "Rendition", "compress"]
+__all__ = ["Budget", "Recipe", "Rendition", "compress"]

@@ -10,10 +10,12 @@ from functools import cache
 from PIL import Image, ImageChops, ImageStat
 
 from imageproc.faults import Fault
-from imageproc.images.compress import PRESETS, Budget, Recipe, Rendition, compress
+from imageproc.images.compress import Budget, Recipe, Rendition, compress
+from imageproc.images.presets import PRESETS
 from tests.support import pictures
 
 SMALL = (480, 360)
+CATALOG = PRESETS["catalog"].recipe
 
 
 @cache
@@ -21,13 +23,13 @@ def variant(name: str, size: tuple[int, int] = SMALL) -> bytes:
     return pictures.VARIANTS[name](3, size)
 
 
-def rendition(data: bytes, recipe: Recipe = PRESETS["catalog"]) -> Rendition:
+def rendition(data: bytes, recipe: Recipe = CATALOG) -> Rendition:
     answer = compress(data, recipe, Budget())
     assert isinstance(answer, Rendition), answer
     return answer
 
 
-def fault(data: bytes, recipe: Recipe = PRESETS["catalog"], budget: Budget | None = None) -> Fault:
+def fault(data: bytes, recipe: Recipe = CATALOG, budget: Budget | None = None) -> Fault:
     answer = compress(data, recipe, budget or Budget())
     assert isinstance(answer, Fault), answer
     return answer

@@ -13,7 +13,8 @@ from pathlib import Path
 from random import Random
 
 from imageproc.faults import Fault
-from imageproc.images.compress import PRESETS, Budget, Recipe, compress
+from imageproc.images.compress import Budget, Recipe, compress
+from imageproc.images.presets import PRESETS
 from tests.support import pictures
 
 FILES = int(os.environ.get("IMAGEPROC_CORPUS", "600"))
@@ -21,7 +22,12 @@ FAMILY = {
     "image_corrupt", "image_truncated", "not_an_image", "format_unsupported",
     "too_many_pixels", "too_complex", "empty_body",
 }  # fmt: skip
-RECIPES = (PRESETS["catalog"], PRESETS["half"], Recipe(format="webp"), Recipe(format="png"))
+RECIPES = (
+    PRESETS["catalog"].recipe,
+    PRESETS["half"].recipe,
+    Recipe(format="webp"),
+    Recipe(format="png"),
+)
 
 
 def _cut(random: Random, whole: bytes) -> bytes:

@@ -13,9 +13,10 @@ from imageproc.images.compress.engine import vips
 _PRELUDE = """
 import os, signal, resource
 from tests.support import pictures
-from imageproc.images.compress import PRESETS, Budget, Rendition, compress
+from imageproc.images.presets import PRESETS
+from imageproc.images.compress import Budget, Rendition, compress
 def once(data):
-    return isinstance(compress(data, PRESETS["catalog"], Budget()), Rendition)
+    return isinstance(compress(data, PRESETS["catalog"].recipe, Budget()), Rendition)
 def forked(work):
     child = os.fork()
     if child == 0:

@@ -9,8 +9,9 @@ from random import Random
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, ImageStat
 
-from imageproc.images.compress import PRESETS, Recipe
+from imageproc.images.compress import Recipe
 from imageproc.images.compress.framing import Part
+from imageproc.images.presets import PRESETS
 from imageproc.images.recipe import Crop, Fit, OutputFormat, RecipeError
 from tests.images.compress.files import fault, opened, rendition, variant
 from tests.support import pictures
@@ -57,8 +58,8 @@ def apart(one: Image.Image, other: Image.Image) -> float:
 
 # --- Today's options ------------------------------------------------------------------------------
 OLD_OPTIONS = (
-    PRESETS["catalog"],
-    PRESETS["half"],
+    PRESETS["catalog"].recipe,
+    PRESETS["half"].recipe,
     Recipe(format="webp"),
     Recipe(max_width=200, format="avif"),
     Recipe(format="png"),

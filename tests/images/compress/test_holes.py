@@ -9,7 +9,8 @@ from random import Random
 import pytest
 from PIL import Image
 
-from imageproc.images.compress import PRESETS, Budget, Rendition, compress
+from imageproc.images.compress import Budget, Rendition, compress
+from imageproc.images.presets import PRESETS
 from tests.images.compress.files import difference, fault, opened, rendition, variant
 from tests.support import pictures
 
@@ -81,7 +82,7 @@ def test_a_hole_of_zeros_is_never_a_picture(name: str) -> None:
     for size in (500, 1000, len(whole) // 10, len(whole) // 4):
         at = random.randrange(1000, len(whole) - size - 300)
         holed = whole[:at] + bytes(size) + whole[at + size :]
-        answer = compress(holed, PRESETS["catalog"], Budget())
+        answer = compress(holed, PRESETS["catalog"].recipe, Budget())
         if isinstance(answer, Rendition):
             assert name == "white.progressive.jpg"
             assert difference(opened(answer.data), sound) < 1

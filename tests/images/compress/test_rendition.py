@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from imageproc.images.compress import PRESETS, Recipe, encode
+from imageproc.images.compress import Recipe, encode
+from imageproc.images.presets import PRESETS
 from imageproc.images.recipe import OutputFormat
 from tests.images.compress.files import (
     SMALL,
@@ -136,7 +137,7 @@ def test_other_formats_keep_transparency(output: OutputFormat) -> None:
 
 
 def test_half_keeps_the_size() -> None:
-    result = rendition(pictures.jpeg(1, (1300, 900)), PRESETS["half"])
+    result = rendition(pictures.jpeg(1, (1300, 900)), PRESETS["half"].recipe)
     assert (result.width, result.height) == (1300, 900)
 
 

@@ -21,7 +21,7 @@ def test_from_a_refused_start_to_the_pictures(page: Page, service: Service, shop
     page.goto(service.address)
     page.set_input_files("#file", [file("spring.csv", sheet(shop, *CATALOGUE))])
     page.get_by_text("Options", exact=True).click()
-    page.get_by_label("Preset").select_option("half")
+    page.get_by_label("Half", exact=True).check()
     expect(page.get_by_label("Quality")).to_have_attribute("placeholder", "50")
     page.get_by_label("Webhook").fill("http://10.0.0.1/hook")
     start = page.get_by_role("button", name="Start processing")
