@@ -125,7 +125,7 @@ class RequestAdmin(OperatorAdmin):
             {"fields": ("id", "file_name", "page", "owner", "state", "priority", "error_message")},
         ),
         ("Progress", {"fields": ("progress", "rows", "products", "images", "reasons", "saved")}),
-        ("Recipe", {"fields": ("recipe", "store_originals")}),
+        ("Recipe", {"fields": ("recipe", "store_originals", "names")}),
         ("Storage", {"fields": ("input_csv", "output_csv")}),
         ("Webhook", {"fields": ("webhook_url", "deliveries")}),
         (

@@ -10,6 +10,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from imageproc.images.patterns import DEFAULT, Pattern, PatternError
 from imageproc.images.presets import PRESETS
 from imageproc.images.recipe import CROPS, FITS, MAX_MARGIN, MAX_SIDE, MAX_TRIM, RecipeError
 from imageproc.intake import Options
@@ -17,6 +18,12 @@ from imageproc.models import Priority, ProcessingRequest, RequestStatus
 from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
 from imageproc.requests import report
 from imageproc.sheet import Choice
+
+# What a pattern may hold.
+NAMES = (
+    "A pattern of {serial}, {name}, {position}, {column}, {digest}, {row} and {variant} (MAIN, "
+    "PT01, …), or amazon for {serial}.{variant}."
+)
 
 
 class KnownFields(serializers.Serializer[Any]):
@@ -109,6 +116,10 @@ class UploadSerializer(KnownFields):
     storeOriginals = serializers.BooleanField(  # noqa: N815
         default=False, help_text="Also keep the original images."
     )
+    names = serializers.CharField(
+        required=False,
+        help_text=f"Names of the results, on the storage, in links and in the ZIP. {NAMES}",
+    )
     hostPace = serializers.FloatField(  # noqa: N815
         min_value=SLOWEST_PACE,
         max_value=FASTEST_PACE,
@@ -157,6 +168,9 @@ class UploadSerializer(KnownFields):
         default=False, help_text="Check the file and store nothing."
     )
 
+    def validate_names(self, value: str) -> str:
+        return _pattern(value).text
+
     def validate_columns(self, value: str) -> Choice:
         try:
             chosen = json.loads(value)
@@ -197,6 +211,7 @@ def _options(data: dict[str, Any]) -> Options:
         margin=data.get("margin"),
         sharpen=data["sharpen"],
         store_originals=data["storeOriginals"],
+        names=data.get("names", ""),
         priority=data["priority"],
         host_pace=data.get("hostPace"),
         webhook_url=data["webhookUrl"],
@@ -211,6 +226,13 @@ def _options(data: dict[str, Any]) -> Options:
         image_base=data["baseUrl"],
         worksheet=data.get("worksheet", ""),
     )
+
+
+def _pattern(text: str) -> Pattern:
+    try:
+        return Pattern(text)
+    except PatternError as error:
+        raise serializers.ValidationError(str(error), code="names_invalid") from error
 
 
 def _text(value: object) -> str:
@@ -255,16 +277,15 @@ class NamesSerializer(serializers.Serializer[Any]):
     """What the files in a ZIP are called."""
 
     names = serializers.CharField(
-        default=report.DEFAULT_NAMES,
-        help_text="A pattern of {serial}, {name}, {position}, {column}, {digest}, {row} and "
-        "{variant} (MAIN, PT01, …), or amazon for {serial}.{variant}.",
+        default="", help_text=f"Without it, the upload's, or {DEFAULT}. {NAMES}"
     )
 
-    def validate_names(self, value: str) -> report.Pattern:
-        try:
-            return report.Pattern(value)
-        except report.PatternError as error:
-            raise serializers.ValidationError(str(error), code="names_invalid") from error
+    def validate_names(self, value: str) -> Pattern | None:
+        return _pattern(value) if value else None
+
+    def pattern(self, upload: ProcessingRequest) -> Pattern:
+        found: Pattern | None = self.validated_data["names"]
+        return found or Pattern(upload.names or DEFAULT)
 
 
 class UploadFormSerializer(UploadSerializer):

@@ -63,6 +63,7 @@ class Job:
     url: str
     host: str
     attempt: int
+    # What the keys of its objects begin with, and their name: see images.names.
     stem: str
     recipe: dict[str, Any]
     store_original: bool
@@ -76,8 +77,11 @@ class Job:
     probe: bool = False
     # How often its host refused it while giving others.
     refusals: int = 0
-    # Leased along with it: other images of the request that have its URL. Its outcome is theirs.
+    name: str = ""
+    # Leased along with it: other images of the request that have its URL. Its outcome is theirs, or
+    # they have names of their own and get copies of its object.
     siblings: tuple[UUID, ...] = ()
+    copies: tuple[Job, ...] = ()
     # Nothing that was made before is used.
     refresh: bool = False
     # What is known was asked for lately enough: its host is not asked.
@@ -85,7 +89,15 @@ class Job:
 
     @property
     def image_ids(self) -> tuple[UUID, ...]:
-        return self.image_id, *self.siblings
+        return self.image_id, *self.siblings, *(copy.image_id for copy in self.copies)
+
+    def alone(self) -> Job:
+        """Without its copies."""
+        return replace(self, copies=()) if self.copies else self
+
+    def each(self) -> tuple[Job, ...]:
+        """It and its copies, each alone."""
+        return self.alone(), *self.copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,18 +285,31 @@ def _lease(ids: list[UUID]) -> list[Job]:
     taken = ProductImage.objects.lease(ids, lease_id, settings.LEASE_SECONDS)
     assert taken == len(ids), "rows locked by this transaction cannot have moved"
     images = ProductImage.objects.filter(id__in=ids).order_by("id")
-    firsts: dict[Any, Any] = {}
-    siblings: dict[Any, list[UUID]] = {}
+    groups: dict[Any, list[Any]] = {}
     for image in images.values_list(*_READ, named=True):
-        of = (image.request_id, image.same_url or image.id)
-        if firsts.setdefault(of, image) is not image:
-            siblings.setdefault(of, []).append(image.id)
-    wanted = [_source_of(image) for image in firsts.values()]
-    sources = look_up(wanted)
-    return [
-        _job(image, lease_id, sources[pair], tuple(siblings.get(of, ())))
-        for (of, image), pair in zip(firsts.items(), wanted, strict=True)
-    ]
+        groups.setdefault((image.request_id, image.same_url or image.id), []).append(image)
+    # Images without a name of their own are served by the picture of the first.
+    wanted = {
+        image.id: _source_of(image)
+        for group in groups.values()
+        for image in (group if group[0].name else group[:1])
+    }
+    sources = look_up(set(wanted.values()))
+    known = {id_: sources[pair] for id_, pair in wanted.items()}
+    return [_job_of_group(group, lease_id, known) for group in groups.values()]
+
+
+def _job_of_group(images: list[Any], lease_id: UUID, sources: dict[UUID, Source]) -> Job:
+    """Of images of one request that have one URL."""
+    first, *others = images
+    job = _job(first, lease_id, sources[first.id])
+    if not others:
+        return job
+    if not first.name:
+        return replace(job, siblings=tuple(image.id for image in others))
+    copies = tuple(_job(image, lease_id, sources[image.id]) for image in others)
+    fresh = job.is_fresh and all(copy.is_fresh for copy in copies)
+    return replace(job, copies=copies, is_fresh=fresh)
 
 
 def _siblings(ids: list[UUID]) -> list[UUID]:
@@ -306,13 +331,17 @@ def _siblings(ids: list[UUID]) -> list[UUID]:
 def _source_of(image: Any) -> tuple[UUID, str]:
     return (
         image.same_url or source_id(image.request__owner_id, image.input_url),
-        recipe_digest(image.request__recipe, store_original=image.request__store_originals),
+        recipe_digest(
+            image.request__recipe,
+            store_original=image.request__store_originals,
+            name=image.name,
+        ),
     )
 
 
 # What a Job is made of, and no more: model instances would cost 0.2 ms an image.
 _READ = (
-    *("id", "request_id", "input_url", "host", "position", "same_url", "picture_id"),
+    *("id", "request_id", "input_url", "host", "position", "name", "same_url", "picture_id"),
     *("attempts", "store_failures", "fetch_failures", "refusals"),
     *("product__serial_number", "product__product_name"),
     *("request__owner_id", "request__recipe", "request__store_originals"),
@@ -320,7 +349,7 @@ _READ = (
 )
 
 
-def _job(image: Any, lease_id: UUID, source: Source, siblings: tuple[UUID, ...]) -> Job:
+def _job(image: Any, lease_id: UUID, source: Source) -> Job:
     # An image that had a picture is processed again because somebody asked for that.
     refresh = image.request__refresh or image.picture_id is not None
     # Within a request a URL is not asked for again once its picture is known.
@@ -334,20 +363,26 @@ def _job(image: Any, lease_id: UUID, source: Source, siblings: tuple[UUID, ...])
         url=image.input_url,
         host=image.host,
         attempt=image.attempts,
-        stem=names.image_stem(
-            image.request_id,
-            image.id,
-            serial_number=image.product__serial_number,
-            product_name=image.product__product_name,
-            position=image.position,
-        ),
+        stem=_stem_of(image),
+        name=image.name,
         recipe=image.request__recipe,
         store_original=image.request__store_originals,
         source=source,
         watched=attempts_without_end(image) > 1,
         refusals=image.refusals,
-        siblings=siblings,
         refresh=refresh,
         is_fresh=bool(known and known.is_fresh(0 if refresh else image.request__max_age, since))
         and image.picture_id is None,
+    )
+
+
+def _stem_of(image: Any) -> str:
+    if image.name:
+        return names.named_stem(image.request_id, image.id)
+    return names.image_stem(
+        image.request_id,
+        image.id,
+        serial_number=image.product__serial_number,
+        product_name=image.product__product_name,
+        position=image.position,
     )

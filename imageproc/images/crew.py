@@ -91,10 +91,10 @@ class InHand:
 class Crew:
     """Runs ``work(in_hand)`` on daemon threads: a hung one never keeps the process alive."""
 
-    def __init__(self, work: Callable[[InHand], Outcome | None]) -> None:
+    def __init__(self, work: Callable[[InHand], list[Outcome]]) -> None:
         self._work = work
         self._todo: queue.SimpleQueue[InHand | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[UUID, Outcome | None]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[UUID, list[Outcome]]] = queue.SimpleQueue()
         self._threads = 0
         self._window = FIRST_WINDOW
         self.in_hand: dict[UUID, InHand] = {}
@@ -109,7 +109,7 @@ class Crew:
     def finished(self, wait: float) -> list[Outcome]:
         """Outcomes of the images that have ended, the first within ``wait`` seconds. Waits a moment
         for more, so that small images do not each cost the pump a turn. Adjusts the window."""
-        ended: list[tuple[UUID, Outcome | None]] = []
+        ended: list[tuple[UUID, list[Outcome]]] = []
         with suppress(queue.Empty):
             ended.append(self._done.get(timeout=wait))
             if wait:
@@ -119,7 +119,7 @@ class Crew:
         for image_id, _ in ended:
             self.in_hand.pop(image_id, None)
         self._adjust(len(ended))
-        return [outcome for _, outcome in ended if outcome is not None]
+        return [outcome for _, outcomes in ended for outcome in outcomes]
 
     def room(self) -> int:
         """How many more jobs to start now."""

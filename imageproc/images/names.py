@@ -2,7 +2,8 @@
 
 ``<request>/`` holds all that belongs to one request, so that removing the request is removing
 what begins with it. An image's key is readable, unique and ends in digits of its content
-(docs/adr/0005-object-keys.md): ``<serial>-<product>-<position>-<image>-<content>.jpg``.
+(docs/adr/0005-object-keys.md): ``<serial>-<product>-<position>-<image>-<content>.jpg``, or
+``<image>-<content>/<name>.jpg`` where the upload asked for names by a pattern.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from uuid import UUID
 
 from django.utils.text import slugify
 
+from imageproc.images import patterns
 from imageproc.images.recipe import FILE_TYPES
 from imageproc.sheet import XLSX
 
@@ -46,15 +48,24 @@ def image_stem(
     return f"{request_prefix(request_id)}{serial}-{name}-{position}-{image_id.hex[-DIGITS:]}"
 
 
-def rendition_key(stem: str, sha256: str, extension: str) -> str:
+def named_stem(request_id: UUID, image_id: UUID) -> str:
+    """The same for an image whose name the upload's pattern gave."""
+    return f"{request_prefix(request_id)}{image_id.hex[-DIGITS:]}"
+
+
+def rendition_key(stem: str, sha256: str, extension: str, name: str = "") -> str:
     """Other content has another key: a worker that slept past its lease can write only what is
-    there already, or beside it; never other bytes under a key that a row vouches for."""
-    return f"{stem}-{sha256[:DIGITS]}.{extension}"
+    there already, or beside it; never other bytes under a key that a row vouches for.
+
+    ``name``: from ``patterns.Pattern.stem``. It ends the key as it is, in a folder of the digits.
+    """
+    ending = f"/{patterns.with_digest(name, sha256)}" if name else ""
+    return f"{stem}-{sha256[:DIGITS]}{ending}.{extension}"
 
 
-def original_key(stem: str, sha256: str, extension: str) -> str:
+def original_key(stem: str, sha256: str, extension: str, name: str = "") -> str:
     """The image as its host sent it."""
-    return f"{stem}-original-{sha256[:DIGITS]}.{extension}"
+    return rendition_key(f"{stem}-original", sha256, extension, name)
 
 
 def content_type(key: str) -> str:

@@ -79,12 +79,12 @@ def write(namings: Sequence[Naming], now: datetime) -> None:
 
 def _under_own_keys(done: Done) -> Done:
     """The outcome, had the image not used a picture again but stored one under its own keys."""
-    stem, extension = done.job.stem, done.output_key.rpartition(".")[2]
+    stem, name, extension = done.job.stem, done.job.name, done.output_key.rpartition(".")[2]
     original_key = ""
     if done.original_key:
         kind = done.original_key.rpartition(".")[2]
-        original_key = names.original_key(stem, done.source_sha256, kind)
-    output_key = names.rendition_key(stem, done.output_sha256, extension)
+        original_key = names.original_key(stem, done.source_sha256, kind, name)
+    output_key = names.rendition_key(stem, done.output_sha256, extension, name)
     return replace(done, output_key=output_key, original_key=original_key)
 
 

@@ -87,7 +87,7 @@ class Pump:
 
     def _turn(self) -> None:
         known = self._supply.take_known()
-        self._outbox.outcomes += [reuse.unasked(job) for job in known]
+        self._outbox.outcomes += [reuse.unasked(one) for job in known for one in job.each()]
         if memory.share() < 0.5:
             for job in self._supply.take(self._crew.room()):
                 self._crew.start(job)

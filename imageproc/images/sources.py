@@ -75,11 +75,11 @@ def source_id(owner_id: int, url: str) -> UUID:
     return UUID(bytes=blake2b(f"{owner_id} {url}".encode(), digest_size=16).digest())
 
 
-def recipe_digest(recipe: Mapping[str, Any], *, store_original: bool) -> str:
+def recipe_digest(recipe: Mapping[str, Any], *, store_original: bool, name: str = "") -> str:
     """A digest of all that an object depends on beside its source's bytes. The name of a preset is
-    not part of it, only what it stands for."""
+    not part of it, only what it stands for. ``name``: the one that the upload's pattern gave."""
     parts = {name: value for name, value in recipe.items() if name != "preset"}
-    text = json.dumps([parts, store_original], sort_keys=True)
+    text = json.dumps([parts, store_original, *([name] if name else [])], sort_keys=True)
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 

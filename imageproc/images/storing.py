@@ -37,6 +37,21 @@ def put(in_hand: InHand, key: str, data: bytes, content_type: str) -> store.Stor
     return _patiently(in_hand, lambda: store.put(key, data, content_type))
 
 
+def read(in_hand: InHand, key: str) -> bytes | Fault | None:
+    """A whole object, None if there is none; otherwise like ``put``."""
+
+    def look() -> bytes | Fault | None:
+        try:
+            with store.open_read(key) as stream:
+                return stream.read()
+        except FileNotFoundError:
+            return None
+        except store.StoreError as error:
+            return error.fault
+
+    return _patiently(in_hand, look)
+
+
 def holds(in_hand: InHand, objects: Iterable[StoredObject]) -> bool | Fault:
     """Whether the storage has all of these objects; otherwise like ``put``."""
     sizes = [(one.key, one.size) for one in objects]

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from django.conf import settings
 from django.db import connection
@@ -17,6 +18,7 @@ from imageproc.images import names, reuse, storing
 from imageproc.images.access import access
 from imageproc.images.claim import Job
 from imageproc.images.compress import Budget, Recipe, Rendition, compress
+from imageproc.images.copies import copies
 from imageproc.images.crew import Dropped, InHand, Step
 from imageproc.images.database import DB_UNAVAILABLE
 from imageproc.images.fetch import Policy
@@ -36,20 +38,22 @@ log = logging.getLogger(__name__)
 _compressor = threading.Lock()
 
 
-def work(in_hand: InHand) -> Outcome | None:
-    """Done or Failed; None where the pump has taken the image back meanwhile. Never raises."""
+def work(in_hand: InHand) -> list[Outcome]:
+    """One outcome, and one for each of the job's copies; none where the pump has taken the image
+    back meanwhile. Never raises."""
     started = time.monotonic()
     try:
         result = _process(in_hand)
+        if isinstance(result, Done):
+            alone = replace(result, job=in_hand.job.alone())
+            return [alone, *copies(in_hand, result)]
     except Dropped:
-        return None
+        return []
     except Exception as error:  # any bug fails the one image, not the worker
         log.exception("image failed", extra={"image_id": str(in_hand.job.image_id)})
         result = INTERNAL.because(type(error).__name__)
-    if isinstance(result, Fault):
-        took = round((time.monotonic() - started) * 1000)
-        return Failed(in_hand.job, result, took, in_hand.asked_at)
-    return result
+    took = round((time.monotonic() - started) * 1000)
+    return [Failed(in_hand.job, result, took, in_hand.asked_at)]
 
 
 def _process(in_hand: InHand) -> Done | Fault:
@@ -144,11 +148,13 @@ def _store(
 ) -> Done | Fault:
     job, source_sha256, original_key = in_hand.job, digest_of(body.data), ""
     if job.store_original:
-        original_key = names.original_key(job.stem, source_sha256, rendition.source_format)
+        original_key = names.original_key(
+            job.stem, source_sha256, rendition.source_format, job.name
+        )
         kept = storing.put(in_hand, original_key, body.data, f"image/{rendition.source_format}")
         if isinstance(kept, Fault):
             return kept
-    key = names.rendition_key(job.stem, rendition.sha256, rendition.extension)
+    key = names.rendition_key(job.stem, rendition.sha256, rendition.extension, job.name)
     stored = storing.put(in_hand, key, rendition.data, rendition.content_type)
     if isinstance(stored, Fault):
         return stored

@@ -15,7 +15,9 @@ from django.db import transaction
 
 from imageproc import sheet
 from imageproc.faults import INGEST_DIED, INPUT_UNREADABLE, Fault
+from imageproc.images.patterns import Pattern
 from imageproc.images.sources import source_id
+from imageproc.intake import naming
 from imageproc.models import Host, ProcessingRequest, Product, ProductImage, RowError
 from imageproc.models.bulk import analyze, insert_rows
 from imageproc.models.ids import uuid7_text
@@ -124,12 +126,15 @@ def _write_chunk(
     """One transaction: the cursor and the rows behind it. False where the request is no longer
     this task's to write."""
     products, images = _rows_of(hold.request_id, cursor, chunk)
+    fields: tuple[str, ...] = IMAGE_FIELDS
     if request.host_pace:  # before a worker can claim any of these
         Host.objects.keep_to({image[-1] for image in images}, request.host_pace)
-    fields: tuple[str, ...] = IMAGE_FIELDS
     if request.repeated_urls:
-        fields, url = (*IMAGE_FIELDS, "same_url"), IMAGE_FIELDS.index("input_url")
+        fields, url = (*fields, "same_url"), IMAGE_FIELDS.index("input_url")
         images = [(*row, str(source_id(request.owner_id, row[url]))) for row in images]
+    if request.names:
+        fields, stems = (*fields, "name"), _stems_of(request, cursor, chunk)
+        images = [(*row, stem) for row, stem in zip(images, stems, strict=True)]
     with transaction.atomic():
         if not ProcessingRequest.objects.advance_ingest(
             hold.request_id,
@@ -156,3 +161,10 @@ def _rows_of(
         for position, url in enumerate(row.urls, 1):
             images.append((uuid7_text(), product, request, position, url, sheet.host_of(url)[:255]))
     return products, images
+
+
+def _stems_of(request: ProcessingRequest, cursor: int, chunk: Sequence[sheet.Row]) -> Iterator[str]:
+    """What the request's pattern names the images of these rows."""
+    pattern, form = Pattern(request.names), sheet.SheetFormat.from_dict(request.sheet)
+    for number, row in enumerate(chunk, cursor + 1):
+        yield from naming.stems(pattern, form, row, number)

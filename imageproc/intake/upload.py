@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from os import SEEK_END
 from typing import IO, Any, BinaryIO, cast
 from uuid import UUID
@@ -19,9 +20,10 @@ from imageproc import sheet
 from imageproc.faults import Fault
 from imageproc.images import names, store
 from imageproc.images.fetch import Policy, check
+from imageproc.images.patterns import Pattern
 from imageproc.images.presets import PRESETS
 from imageproc.images.recipe import Recipe
-from imageproc.intake import columns, notify, pending, teams
+from imageproc.intake import columns, naming, notify, pending, teams
 from imageproc.models import PendingUpload, Priority, ProcessingRequest, RowError, Switch
 from imageproc.models.ids import uuid7
 from imageproc.workers import queue
@@ -99,6 +101,8 @@ class Options:
     replace_urls: bool = False
     status_column: bool = False
     columns: sheet.Choice | None = None
+    # imageproc.images.patterns: what objects and files are named after; "": as ever.
+    names: str = ""
     # What paths in image cells are below.
     image_base: str = ""
     # Seconds: a URL that was asked for so lately is not asked for again. ``refresh``: each is
@@ -156,13 +160,20 @@ def accept(upload: Upload) -> ProcessingRequest:
         raise
 
 
-def rehearse(upload: Upload) -> sheet.Sheet:
-    """What ``accept`` would find in the file, read to its end; nothing is stored. Raises Refused
-    for a file that is too large; ``obstacles`` has what else would be refused."""
+def rehearse(upload: Upload) -> tuple[sheet.Sheet, Refused | None]:
+    """What ``accept`` would find in the file, read to its end, and why its names would be refused;
+    nothing is stored. Raises Refused for a file that is too large; ``obstacles`` has what else
+    would be refused."""
     _check_size(_size(upload.file))
     checked = _examine(upload)
-    checked.validate()
-    return checked
+    if not upload.options.names:
+        checked.validate()
+        return checked, None
+    check = naming.NameCheck(Pattern(upload.options.names))
+    checked.validate(partial(check.watch, checked))
+    upload.file.seek(0)
+    clash = check.clash(lambda: _examine(upload))
+    return checked, _same_names(clash) if clash else None
 
 
 def obstacles(upload: Upload, images: int = 1) -> list[Refused]:
@@ -180,9 +191,11 @@ def obstacles(upload: Upload, images: int = 1) -> list[Refused]:
 
 def inspect(upload: Upload) -> sheet.Sheet:
     """Read a whole CSV and judge every line of it. Raises Refused with the first errors."""
-    checked = rehearse(upload)
+    checked, same_names = rehearse(upload)
     if not is_accepted(checked, upload.options):
         raise invalid(checked.summary)
+    if same_names:
+        raise same_names
     return checked
 
 
@@ -239,6 +252,20 @@ def invalid(found: sheet.SheetSummary) -> Refused:
         error_count=found.error_count,
         kinds=kinds_of(found),
     )
+
+
+def _same_names(clash: naming.Clash) -> Refused:
+    one, other = clash.rows
+    rows = f"Two images of row {one}" if one == other else f"Images of rows {one} and {other}"
+    message = (
+        f'{rows} would get the same name, "{clash.name}" (upper and lower case count as equal).'
+        " Choose a pattern that tells them apart, such as {serial}_{row}_{position}."
+    )
+    errors = [
+        sheet.LineError(line, "", clash.name, "names_collide", message, row)._asdict()
+        for line, row in zip(clash.lines, clash.rows, strict=True)
+    ]
+    return Refused(400, "names_collide", message, errors=errors, error_count=2, field="names")
 
 
 def _check_size(size: int) -> None:
@@ -363,6 +390,7 @@ def _create(
             priority=options.priority,
             recipe=options.recipe().to_dict(),
             store_originals=options.store_originals,
+            names=Pattern(options.names).text if options.names else "",
             host_pace=options.host_pace,
             total_products=checked.summary.rows,
             total_images=checked.summary.images,

@@ -34,6 +34,8 @@ class ProductImage(models.Model):
     # The position in the product's row, from 1.
     position = models.PositiveSmallIntegerField()
     input_url = models.TextField()
+    # What the request's pattern names its objects (Pattern.stem); "" where it has none.
+    name = models.CharField(max_length=255, blank=True, db_default="")
     # The URL's host in lower case, by which fairness and reports group.
     host = models.CharField(max_length=255)
 

@@ -47,6 +47,8 @@ class ProcessingRequest(models.Model):
     # imageproc.images.compress.Recipe as a dict.
     recipe = models.JSONField(default=dict)
     store_originals = models.BooleanField(default=False)
+    # imageproc.images.patterns: what objects are named after; "": after row and product.
+    names = models.CharField(max_length=100, blank=True, db_default="")
     # Requests a second that the owner allows each host, or None.
     host_pace = models.FloatField(null=True, blank=True)
     # The form of the output CSV: output URLs in columns of their own, or in the input's place; then

@@ -85,6 +85,16 @@ class SheetFormat:
             return 0
         return max(self.serial, self.name, *self.images) + 1
 
+    def columns_of(self, images: int, places: Sequence[Sequence[int]] | None) -> list[str]:
+        """The header of the column that each of a row's ``images`` stands in; the first one, where
+        it stands in several. ``places``: see ``Row``."""
+        found = [self.header[self.images[0]]] * images
+        columns = zip(self.images, places or (), strict=False)
+        for column, place in reversed(list(columns)):
+            for at in place:
+                found[at] = self.header[column]
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {**asdict(self), "header": list(self.header), "images": list(self.images)}

@@ -36,6 +36,8 @@ HEAD = 100
 
 
 _NONE: list[tuple[int, RefusedLink]] = []
+# Passes on what it is given: rows and errors.
+Watch = Callable[[Iterator[Any]], Iterator[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +141,16 @@ class Sheet:
             self.summary.add_errors([refusal])
             yield refusal
 
-    def validate(self) -> SheetSummary:
-        """Read to the end and keep only the summary and the preview."""
-        items = iter(self)
+    @property
+    def row_number(self) -> int:
+        """Of the record read last, as a spreadsheet shows it: it counts records, where a file has
+        lines."""
+        found, above = self.summary, self.format.head_rows if self.format else 0
+        return above + found.rows + found.bad_rows + found.blank_rows + found.headers
+
+    def validate(self, watch: Watch = iter) -> SheetSummary:
+        """Read to the end and keep only the summary and the preview. ``watch`` sees every item."""
+        items = watch(iter(self))
         self.preview = [item for item in islice(items, HEAD) if isinstance(item, Row)][:PREVIEW]
         deque(items, maxlen=0)
         return self.summary
@@ -199,12 +208,8 @@ class Sheet:
         return new_row((line, serial, name, urls, cells, places))
 
     def _placed(self, errors: list[LineError]) -> list[LineError]:
-        """The errors of the present record with the row that a spreadsheet shows: it counts
-        records, where a file has lines."""
-        sheet, summary = self.format, self.summary
-        assert sheet is not None
-        above = sheet.head_rows + summary.rows + summary.bad_rows
-        row = above + summary.blank_rows + summary.headers + 1
+        """The errors of the present record, which is not counted yet, with its row."""
+        row = self.row_number + 1
         return [error._replace(row=row) for error in errors]
 
     def _row_errors(

@@ -9,6 +9,8 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 
+from imageproc.images.patterns import DEFAULT, MAX_PATTERN, Pattern, PatternError
+from imageproc.images.patterns import PRESETS as PATTERNS
 from imageproc.images.presets import PRESETS, Preset
 from imageproc.images.recipe import MAX_MARGIN, MAX_SIDE, MAX_TRIM, RecipeError
 from imageproc.intake import RECIPE_OPTIONS, Options, notify, teams
@@ -71,6 +73,14 @@ class UploadForm(forms.Form):
         max_value=FASTEST_PACE,
         required=False,
     )
+    names = forms.CharField(
+        label="Names of the results",
+        max_length=MAX_PATTERN,
+        required=False,
+        widget=forms.TextInput(
+            attrs={"placeholder": "{serial}_{position}", "list": "name-patterns"}
+        ),
+    )
     webhook_url = forms.URLField(
         label="Webhook",
         max_length=2048,
@@ -94,6 +104,9 @@ class UploadForm(forms.Form):
     )
     skip_bad_rows = forms.BooleanField(required=False)
     idempotency_key = forms.CharField(required=False, max_length=255, widget=forms.HiddenInput)
+
+    # Suggested for ``names``.
+    patterns = (DEFAULT, *PATTERNS)
 
     def __init__(self, *args: Any, owner_id: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -128,6 +141,13 @@ class UploadForm(forms.Form):
                 self.add_error(error.field, error.sentence)
         return self.cleaned_data
 
+    def clean_names(self) -> str:
+        text = str(self.cleaned_data["names"])
+        try:
+            return Pattern(text).text if text else ""
+        except PatternError as error:
+            raise forms.ValidationError(str(error)) from error
+
     def options(self) -> Options:
         """The options; those with an error have their defaults."""
         data = self.cleaned_data
@@ -143,6 +163,7 @@ class UploadForm(forms.Form):
             webhook_url=data.get("webhook_url", ""),
             notify_email=data.get("notify_email", ""),
             team=data.get("team", ""),
+            names=data.get("names", ""),
             skip_bad_rows=data.get("skip_bad_rows", False),
             refresh=data.get("refresh", False),
             image_base=data.get("image_base", ""),

@@ -59,10 +59,11 @@ def inspect(request: WebRequest, owner_id: int) -> HttpResponseBase:
     file = form.cleaned_data["file"]
     upload = _upload(request, owner_id, form)
     try:
-        sheet = intake.rehearse(upload)
+        sheet, same_names = intake.rehearse(upload)
     except intake.Refused as refused:
         return _refused(request, owner_id, {"refused": refused, "file": file})
     obstacles = intake.obstacles(upload, sheet.summary.images)
+    obstacles += [same_names] if same_names else []
     _blame(form, obstacles)
     context = {"file": file, "sheet": sheet, "idempotency_key": uuid4(), **_found(sheet)}
     context |= {"form": form, "obstacles": [one.message for one in obstacles if not one.field]}
@@ -145,7 +146,8 @@ def _start(request: WebRequest, owner_id: int) -> HttpResponseBase:
     try:
         accepted = intake.accept(_upload(request, owner_id, form))
     except intake.Refused as refused:
-        if refused.errors or refused.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        of_file = refused.errors and not refused.field
+        if of_file or refused.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             file = form.cleaned_data["file"]
             return _refused(request, owner_id, {"refused": refused, "file": file})
         _blame(form, [refused])

@@ -12,6 +12,7 @@ from django.test import Client
 from imageproc.faults import STORAGE_FAILED
 from imageproc.images import store
 from imageproc.images.claim import claim
+from imageproc.images.patterns import Pattern
 from imageproc.images.record import record
 from imageproc.models import ProcessingRequest
 from imageproc.requests import completion, report
@@ -22,9 +23,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 HEAD = "Handle,Title,Image Src,Variant Image\n"
 
 
-def processed(api: Checked, rows: str) -> ProcessingRequest:
+def processed(api: Checked, rows: str, **options: str) -> ProcessingRequest:
     """Every image is 500 bytes that begin with its URL."""
-    request = accepted(api, (HEAD + rows).encode())
+    request = accepted(api, (HEAD + rows).encode(), **options)
     while jobs := claim():
         outcomes = [build.done(job) for job in jobs]
         for outcome in outcomes:
@@ -65,6 +66,13 @@ def test_names(api: Checked, names: str, files: list[str]) -> None:
     assert answer["Content-Disposition"] == 'attachment; filename="images-products.zip"'
     urls = [f"{U}/{number}.jpg" for number in (1, 2, 3)]
     assert unpacked(answer.getvalue()) == dict(zip(files, urls, strict=True))
+
+
+def test_the_pattern_of_the_upload_is_used(api: Checked) -> None:
+    request = processed(api, ROWS, names="amazon")
+    assert request.names == "{serial}.{variant}"
+    answer = api.get(f"/api/requests/{request.id}/images.zip")
+    assert list(unpacked(answer.getvalue())) == ["a.MAIN.jpg", "a.PT01.jpg", "b.MAIN.jpg"]
 
 
 def test_what_cannot_be_read_is_told_inside(api: Checked) -> None:
@@ -112,7 +120,7 @@ def test_it_is_sent_while_it_is_read(api: Checked, monkeypatch: pytest.MonkeyPat
         return real(key, start, length)
 
     monkeypatch.setattr(store, "read_range", watched)
-    blocks: Iterator[bytes] = report.images_zip(request, report.Pattern("{serial}_{position}"))
+    blocks: Iterator[bytes] = report.images_zip(request, Pattern("{serial}_{position}"))
     seen = [(len(opened), block) for block in blocks]
     for number in (1, 2, 3):
         [(at, _)] = [one for one in seen if one[1].startswith(f"{U}/{number}.jpg".encode())]

@@ -306,7 +306,7 @@ def test_hundreds_of_hosts_take_turns() -> None:
     for n in range(45):
         Host.objects.create(name=f"h{n:02}.example", pace=5.0)
     watch.refresh()
-    supply = Supply(Crew(lambda _: None), lambda: True)
+    supply = Supply(Crew(lambda _: []), lambda: True)
     turns = [supply._hosts_to_look_at() for _ in range(3)]
     assert [len(turn) for turn in turns] == [20, 20, 20]
     assert len({host for turn in turns for host in turn}) == 45

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from imageproc.images import names
+from imageproc.images.patterns import Pattern
 
 REQUEST = UUID("018bcfe5-6800-7000-8000-000000000001")
 IMAGE = UUID("018bcfe5-6800-7000-8000-0000deadbeef")
@@ -28,6 +29,17 @@ def test_the_keys_of_an_image(serial: str, product: str, stem: str) -> None:
     assert found == f"{REQUEST}/{stem}"
     assert names.rendition_key(found, SHA256, "jpg") == f"{REQUEST}/{stem}-01234567.jpg"
     assert names.original_key(found, SHA256, "png") == f"{REQUEST}/{stem}-original-01234567.png"
+
+
+def test_the_keys_of_an_image_with_a_name() -> None:
+    stem = names.named_stem(REQUEST, IMAGE)
+    name = Pattern("{serial}-{digest}").stem(serial="P 1", name="", position=1, column="", row=1)
+    assert names.rendition_key(stem, SHA256, "jpg", name) == (
+        f"{REQUEST}/deadbeef-01234567/P-1-0123456789abcdef.jpg"
+    )
+    assert names.original_key(stem, SHA256, "png", "Pen") == (
+        f"{REQUEST}/deadbeef-original-01234567/Pen.png"
+    )
 
 
 def test_the_keys_of_a_request() -> None:

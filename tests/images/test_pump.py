@@ -50,13 +50,13 @@ def two(
     never answers."""
     monkeypatch.setattr(pumping, "LAST_WAIT", 0.1)
 
-    def work(in_hand: InHand) -> Outcome | None:
+    def work(in_hand: InHand) -> list[Outcome]:
         if in_hand.job.url.endswith("/1.jpg"):
             in_hand.enter(Step.COMPRESS)
             time.sleep(CODEC_SECONDS)
-            return None if in_hand.dropped else build.done(in_hand.job)
+            return [] if in_hand.dropped else [build.done(in_hand.job)]
         fetches_end.wait(30)
-        return None
+        return []
 
     monkeypatch.setattr(pumping, "work", work)
     return lambda: build.request(images=2)
@@ -98,12 +98,12 @@ def test_the_last_of_a_request_does_not_wait_for_others(monkeypatch: pytest.Monk
     written: list[list[UUID]] = []
     small_is_written = threading.Event()
 
-    def work(in_hand: InHand) -> Outcome:
+    def work(in_hand: InHand) -> list[Outcome]:
         if in_hand.job.request_id == large.id:
             small_is_written.wait(10)
         else:
             time.sleep(1)  # the pump has written once, and begun its longer wait
-        return build.done(in_hand.job)
+        return [build.done(in_hand.job)]
 
     def record(outcomes: Sequence[Outcome]) -> recording.Recorded:
         written.append([outcome.job.request_id for outcome in outcomes])
@@ -122,7 +122,7 @@ def test_the_last_of_a_request_does_not_wait_for_others(monkeypatch: pytest.Monk
 
 def test_images_that_end_together_are_handed_over_together() -> None:
     """A turn of the pump costs the same for one as for all that end within GATHER_SECONDS."""
-    hands = crew.Crew(lambda in_hand: build.done(in_hand.job))
+    hands = crew.Crew(lambda in_hand: [build.done(in_hand.job)])
     jobs = [build.job_of(image) for image in build.request(images=5).images.all()]
     for job in jobs:
         hands.start(job)
@@ -156,7 +156,7 @@ def test_a_claim_that_reads_much_for_nothing_is_not_repeated_at_once(
     monkeypatch.setattr(settings, "MAX_PER_HOST", 2)
     monkeypatch.setattr(settings, "WORKERS", 1)
     monkeypatch.setattr(pumping, "LAST_WAIT", 0.1)
-    monkeypatch.setattr(pumping, "work", lambda *_: fetches_end.wait(30) and None)
+    monkeypatch.setattr(pumping, "work", lambda *_: fetches_end.wait(30) and [])
     pumping.Pump(lambda: False).run(2.5)
     busy = {"shop.example"}
     assert asked[0] == (busy, [])
@@ -180,13 +180,13 @@ def test_an_outage_of_the_storage_costs_no_attempt_and_asks_no_host_twice(
     def put(*_: object, **__: object) -> store.Stored | Fault:
         return STORAGE_FAILED.because("away") if away.is_set() else store.Stored("k", 1, "ab" * 32)
 
-    def work(in_hand: InHand) -> Outcome | None:
+    def work(in_hand: InHand) -> list[Outcome]:
         fetched[in_hand.job.image_id] += 1
         try:
             stored = storing.put(in_hand, in_hand.job.stem, b"picture", "image/jpeg")
         except crew.Dropped:
-            return None
-        return build.done(in_hand.job) if isinstance(stored, store.Stored) else None
+            return []
+        return [build.done(in_hand.job)] if isinstance(stored, store.Stored) else []
 
     monkeypatch.setattr(store, "put", put)
     monkeypatch.setattr(pumping, "work", work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -40,17 +40,20 @@ def request_of(url: str, images: int = 1, **fields: Any) -> ProcessingRequest:
     return made
 
 
-def outcome_of(job: Job) -> Outcome:
-    if job.is_fresh:
-        return reuse.unasked(job)
-    outcome = working.work(InHand(job))
-    assert outcome is not None
-    return outcome
+def outcomes_of(jobs: Iterable[Job]) -> list[Outcome]:
+    """As the pump comes by them."""
+    return [
+        outcome
+        for job in jobs
+        for outcome in (
+            map(reuse.unasked, job.each()) if job.is_fresh else working.work(InHand(job))
+        )
+    ]
 
 
 def process() -> list[Outcome]:
-    """All that is due, as the pump does it."""
-    outcomes = [outcome_of(job) for job in claim()]
+    """All that is due."""
+    outcomes = outcomes_of(claim())
     record(outcomes)
     return outcomes
 
@@ -179,11 +182,45 @@ def test_a_url_that_stands_often_is_fetched_once(origin: Origin) -> None:
     of = request_of(origin.serve("/a.jpg", ONE), images=30)
     [job] = claim(limit=3)
     assert len(job.image_ids) == 30
-    assert record([outcome_of(job)]).written == 30
+    assert record(outcomes_of([job])).written == 30
     of.refresh_from_db()
     assert (of.completed_images, counts(of)) == (30, (30, 0, 0))
     assert len(set(of.images.values_list(*FACTS))) == 1
     assert (origin.hits["/a.jpg"], of.bytes_in) == (1, 30 * len(ONE))
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_rows_of_one_link_have_objects_of_their_own_names(origin: Origin, *, keeps: bool) -> None:
+    """Fetched and compressed once; the same links again the next night; nothing left behind."""
+    before, url = objects(), origin.serve("/a.jpg", ONE, headers={"ETag": '"1"'})
+
+    def named(names: dict[int, str], **fields: Any) -> tuple[ProcessingRequest, list[str]]:
+        of = request_of(url, len(names), store_originals=keeps, **fields)
+        for number, name in names.items():
+            of.images.filter(product__row_number=number).update(name=name)
+        process()
+        keys = of.images.order_by("id").values_list("output_key", flat=True)
+        return of, list(keys)
+
+    first, keys = named({1: "A.MAIN", 2: "B.MAIN", 3: "C-\ufffc"})
+    digest = first.images.values_list("output_sha256", flat=True)[0][:16]
+    assert [key.rpartition("/")[2] for key in keys] == [
+        "A.MAIN.jpg",
+        "B.MAIN.jpg",
+        f"C-{digest}.jpg",
+    ]
+    assert (counts(first), origin.hits["/a.jpg"]) == ((3, 0, 0), 1)
+    assert len(objects() - before) == (6 if keeps else 3)
+    assert set(keys) <= objects()
+    second, again = named({1: "B.MAIN", 2: "A.MAIN", 3: "D"}, max_age=0)
+    assert again[:2] == [keys[1], keys[0]]
+    assert again[2] not in keys
+    assert (counts(second), origin.hits["/a.jpg"]) == ((1, 0, 2), 2)
+    third, fresh = named({1: "A.MAIN", 2: "D"}, max_age=60)
+    assert (fresh, origin.hits["/a.jpg"]) == ([keys[0], again[2]], 2)
+    for of in (first, second, third):
+        erase(of)
+    assert objects() == before
 
 
 def test_siblings_that_one_claim_cannot_take_along_are_not_asked_for(
@@ -191,8 +228,8 @@ def test_siblings_that_one_claim_cannot_take_along_are_not_asked_for(
 ) -> None:
     monkeypatch.setattr(claiming, "MOST_SIBLINGS", 4)
     of = request_of(origin.serve("/a.jpg", ONE), images=12)
-    record([outcome_of(job) for job in claim(limit=1)])
-    record([outcome_of(job) for job in claim()])
+    record(outcomes_of(claim(limit=1)))
+    record(outcomes_of(claim()))
     assert (counts(of), origin.hits["/a.jpg"]) == ((12, 0, 0), 1)
 
 
@@ -216,7 +253,7 @@ def test_siblings_are_given_back_together(origin: Origin) -> None:
 
 # --- Removal --------------------------------------------------------------------------------------
 def objects() -> set[str]:
-    return {key for key, _ in store.list_keys("") if key.endswith(".jpg")}
+    return {key for key, _ in store.list_keys("") if key.endswith((".jpg", ".jpeg"))}
 
 
 @pytest.fixture(autouse=True)
@@ -245,7 +282,7 @@ def test_what_was_doomed_after_a_claim_is_made_anew(origin: Origin) -> None:
     """The race of a removal with a request that found the picture unchanged."""
     url = origin.serve("/a.jpg", ONE)
     first, second = run(url), request_of(url)
-    outcomes = [outcome_of(job) for job in claim()]
+    outcomes = outcomes_of(claim())
     erase(first)
     assert record(outcomes).written == 1
     assert set(second.images.values_list("status", "attempts")) == {(build.PENDING, 0)}
@@ -292,7 +329,7 @@ def test_what_a_killed_worker_stored_goes_with_its_request(origin: Origin) -> No
     before = objects()
     of = request_of(origin.serve("/a.jpg", ONE))
     [job] = claim()
-    outcome_of(job)
+    outcomes_of([job])
     assert len(objects() - before) == 1
     erase(of)
     assert objects() == before
@@ -304,7 +341,7 @@ def test_what_a_killed_worker_stored_goes_once_another_picture_is_used(origin: O
     url = origin.serve("/a.jpg", ONE)
     first = request_of(url)
     [job] = claim()
-    outcome_of(job)
+    outcomes_of([job])
     second = run(url)
     first.images.update(lease_until=Now() - timedelta(seconds=1))
     sweep.return_expired()

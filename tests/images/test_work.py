@@ -31,7 +31,7 @@ def test_an_original_is_stored_under_its_digest_where_it_is_asked_for(
 ) -> None:
     monkeypatch.setattr(working, "fetch", lambda *_: BODY)
     job = replace(build.job_of(build.request().images.get()), store_original=keeps)
-    done = working.work(InHand(job))
+    [done] = working.work(InHand(job))
     assert isinstance(done, Done)
     digest = hashlib.sha256(PICTURE).hexdigest()
     key = f"{job.stem}-original-{digest[:8]}.jpeg"
@@ -47,7 +47,7 @@ def test_half_a_picture_is_final_only_where_its_length_was_confirmed(
 ) -> None:
     half = replace(BODY, data=PICTURE[: len(PICTURE) // 2], length_confirmed=confirmed)
     monkeypatch.setattr(working, "fetch", lambda *_: half)
-    failed = working.work(InHand(build.job_of(build.request().images.get())))
+    [failed] = working.work(InHand(build.job_of(build.request().images.get())))
     assert isinstance(failed, Failed)
     assert (failed.fault.code, failed.fault.permanent) == ("image_truncated", confirmed)
 
@@ -94,4 +94,5 @@ def test_a_database_that_is_away_does_not_fail_a_watched_image(
     monkeypatch.setattr(ImageQuerySet, "note_in_codec", away)
     build.request()
     [job] = claim()
-    assert isinstance(working.work(InHand(replace(job, watched=True, recipe={}))), Done)
+    [done] = working.work(InHand(replace(job, watched=True, recipe={})))
+    assert isinstance(done, Done)

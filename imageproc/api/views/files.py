@@ -139,7 +139,7 @@ class ImagesZipView(CsvView):
         query = NamesSerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         try:
-            return report.images_zip(upload, query.validated_data["names"])
+            return report.images_zip(upload, query.pattern(upload))
         except report.ZipRefusedError as error:
             raise Conflict(error.code, str(error)) from error
 

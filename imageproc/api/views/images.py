@@ -8,6 +8,7 @@ from uuid import UUID
 from django.http import FileResponse, Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
+from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -48,10 +49,14 @@ class ImageView(APIView):
         if named.get("request_id", image.request_id) != image.request_id:
             raise Http404
         answer = _conditional_answer(request, image)
-        exact = named.get("name") == report.name_of(image.output_key)
+        name = report.name_of(image.output_key)
+        # A name from a pattern has no digits of the content: by the image's own id it may be that
+        # of another picture one day.
+        changes = bool(image.name) and image_id != image.picture_id
+        exact = named.get("name") == name and not changes
         answer["Cache-Control"] = FOREVER if exact else SHORTLY
         answer["ETag"] = _etag(image)
-        answer["Content-Disposition"] = f'inline; filename="{report.name_of(image.output_key)}"'
+        answer["Content-Disposition"] = content_disposition_header(False, name) or "inline"
         return answer
 
 

@@ -101,8 +101,9 @@ def _rehearsal(upload: intake.Upload) -> shapes.Rehearsal:
     for refused in intake.obstacles(upload):
         if refused.field:
             raise refused
-    checked = intake.rehearse(upload)
+    checked, same_names = intake.rehearse(upload)
     blocked = intake.obstacles(upload, checked.summary.images)
+    blocked += [same_names] if same_names else []
     return bodies.rehearsal(checked, upload.options, blocked)
 
 

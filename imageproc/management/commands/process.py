@@ -72,7 +72,7 @@ class Command(BaseCommand):
     def _rehearse(self, csv: Path, options: intake.Options) -> None:
         """Ends the command: 0 where the file would be accepted."""
         with _refusals(csv), csv.open("rb") as file:
-            checked = intake.rehearse(_upload(csv, file, options))
+            checked, same_names = intake.rehearse(_upload(csv, file, options))
         form, found = checked.format, checked.summary
         if form:
             names = [form.header[index] for index in form.images]
@@ -90,7 +90,10 @@ class Command(BaseCommand):
         )
         for line in [*intake.notes_on(checked), *map(_line, found.errors[: intake.SHOWN_ERRORS])]:
             self.console.print(line, markup=False)
-        sys.exit(ALL_DONE if intake.is_accepted(checked, options) else REFUSED)
+        if same_names:
+            self.console.print(same_names.message, markup=False)
+        ok = intake.is_accepted(checked, options) and not same_names
+        sys.exit(ALL_DONE if ok else REFUSED)
 
     def _watch(self, request: ProcessingRequest) -> None:
         with _bar(self.console) as progress:

@@ -13,8 +13,6 @@ from imageproc.requests.report.gallery import (
 )
 from imageproc.requests.report.hosts import waiting_images
 from imageproc.requests.report.image_cache import open_image
-from imageproc.requests.report.image_names import DEFAULT as DEFAULT_NAMES
-from imageproc.requests.report.image_names import Pattern, PatternError
 from imageproc.requests.report.images_zip import ZipRefusedError, images_zip
 from imageproc.requests.report.links import (
     Address,
@@ -58,7 +56,6 @@ from imageproc.requests.report.status import (
 )
 
 __all__ = [
-    "DEFAULT_NAMES",
     "GALLERY_SIZE",
     "MAX_PAGE_SIZE",
     "NO_IMAGE",
@@ -71,8 +68,6 @@ __all__ = [
     "Links",
     "Listed",
     "ListedImage",
-    "Pattern",
-    "PatternError",
     "ProductPage",
     "Progress",
     "RequestPage",

@@ -17,8 +17,8 @@ from zipstream import ZIP_STORED, ZipStream
 
 from imageproc import sheet
 from imageproc.images import store
+from imageproc.images.patterns import Pattern, same_file_key
 from imageproc.models import ImageStatus, ProcessingRequest, ProductImage, RowError
-from imageproc.requests.report.image_names import Pattern, same_file_key
 from imageproc.requests.stored_input import open_checked
 from imageproc.sheet.formula import neutralise
 
@@ -180,8 +180,8 @@ class _Columns:
 
     def __init__(self, request: ProcessingRequest, *, needed: bool) -> None:
         self._only, self._row = "", 0
-        self._columns: dict[int, str] = {}
-        self._rows: Iterator[tuple[int, dict[int, str]]] = iter(())
+        self._columns: list[str] = []
+        self._rows: Iterator[tuple[int, list[str]]] | None = None
         if needed:
             file = sheet.SheetFormat.from_dict(request.sheet)
             if len(file.images) == 1:
@@ -190,16 +190,17 @@ class _Columns:
                 self._rows = _columns_of_rows(request, file)
 
     def of(self, row: int, position: int) -> str:
+        if self._rows is None:
+            return self._only
         while self._row < row:
-            self._row, self._columns = next(self._rows, (row, {}))
-        return self._columns.get(position, self._only)
+            self._row, self._columns = next(self._rows)
+        return self._columns[position - 1]
 
 
 def _columns_of_rows(
     request: ProcessingRequest, file: sheet.SheetFormat
-) -> Iterator[tuple[int, dict[int, str]]]:
-    """(row number, {position: header}) of every row that was accepted. A picture that stands in
-    several columns of a row is fetched once, and named after the first."""
+) -> Iterator[tuple[int, list[str]]]:
+    """(row number, the header of each image's column) of every row that was accepted."""
     skipped = RowError.objects.lines(request.id) if request.bad_rows else frozenset()
     read_links, number = sheet.links_of(file), 0
     with open_checked(request) as stream:
@@ -207,9 +208,5 @@ def _columns_of_rows(
             if line in skipped:
                 continue
             number += 1
-            _, places = read_links(line, cells)
-            columns: dict[int, str] = {}
-            for index, place in zip(file.images, places or (), strict=False):
-                for at in place:
-                    columns.setdefault(at + 1, file.header[index])
-            yield number, columns
+            urls, places = read_links(line, cells)
+            yield number, file.columns_of(len(urls), places)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Annotated, NotRequired, Protocol, TypedDict
+from urllib.parse import quote
 from uuid import UUID
 
 from imageproc.images import store
@@ -50,8 +51,8 @@ def links_of(request: ProcessingRequest) -> Links:
 def image_url(base_url: str, image: Processed) -> str:
     """The public URL of a processed image: on the CDN if there is one, else on this service.
 
-    It ends with a name that holds digits of the content's digest, so that the content of a URL
-    never changes, and with a file extension, by which shop systems recognise pictures.
+    The content of a URL never changes: it holds the id of a picture, or digits of the content. It
+    ends with a file extension, by which shop systems recognise pictures.
     """
     return image_addresses(base_url)(public_id(image), image.output_key)
 
@@ -60,7 +61,7 @@ def image_addresses(base_url: str) -> Address:
     """A faster ``image_url`` for many images of one request."""
     stem = f"{base_url}/api/images"
     if store.public_url("any") is None:
-        return lambda image_id, key: f"{stem}/{image_id}/{name_of(key)}"
+        return lambda image_id, key: f"{stem}/{image_id}/{quote(name_of(key))}"
     return lambda _, key: str(store.public_url(key))
 
 

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from imageproc.requests.report.image_names import Pattern, PatternError, safe_stem, same_file_key
+from imageproc.images.patterns import (
+    Pattern,
+    PatternError,
+    plain_stem,
+    safe_stem,
+    same_file_key,
+)
 
 IMAGE: dict[str, Any] = {
     **{"serial": "P001", "name": "Red Shoe", "position": 1, "column": "Image Src"},
@@ -27,7 +33,8 @@ IMAGE: dict[str, Any] = {
         ("{serial}_{position}", {"serial": "../../etc/passwd"}, "_.._.._etc_passwd_1.jpg"),
         ("{serial}", {"serial": "{name}"}, "{name}.jpg"),
         ("{{{serial}}}", {}, "{P001}.jpg"),
-        ("{name}_{position}", {"name": "ü" * 90}, f"{'ü' * 50}_1.jpg"),
+        ("{name}_{position}", {"name": "ü" * 99}, f"{'ü' * 91}_1.jpg"),
+        ("{name}{serial}-{digest}", {"name": "n" * 99}, f"{'n' * 91}P001-0123456789abcdef.jpg"),
     ],
 )
 def test_names(pattern: str, image: dict[str, Any], name: str) -> None:
@@ -59,6 +66,23 @@ def test_names(pattern: str, image: dict[str, Any], name: str) -> None:
 )
 def test_names_are_safe(text: str, stem: str) -> None:
     assert safe_stem(text) == stem
+
+
+@pytest.mark.parametrize(
+    ("text", "stem"),
+    [
+        ("Red Shoe, (large)", "Red-Shoe-large"),
+        ("P001.MAIN", "P001.MAIN"),
+        ("100% #1 & more?", "100-1-more_"),
+        ("Стул 1; стол", "Стул-1-стол"),
+        ("कुर्सी", "कुर्सी"),
+        ("(con)", "_con"),
+        ("--", "_"),
+        ("日" * 100, "日" * 66),
+    ],
+)
+def test_names_in_links(text: str, stem: str) -> None:
+    assert plain_stem(text) == stem
 
 
 @pytest.mark.parametrize(
