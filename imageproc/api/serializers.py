@@ -11,6 +11,7 @@ from typing import Any
 from rest_framework import serializers
 
 from imageproc.images.patterns import DEFAULT, Pattern, PatternError
+from imageproc.images.patterns import PRESETS as PATTERNS
 from imageproc.images.presets import PRESETS
 from imageproc.images.recipe import CROPS, FITS, MAX_MARGIN, MAX_SIDE, MAX_TRIM, RecipeError
 from imageproc.intake import Options
@@ -22,7 +23,7 @@ from imageproc.sheet import Choice
 # What a pattern may hold.
 NAMES = (
     "A pattern of {serial}, {name}, {position}, {column}, {digest}, {row} and {variant} (MAIN, "
-    "PT01, …), or amazon for {serial}.{variant}."
+    f"PT01, …), or a preset: {', '.join(PATTERNS)}."
 )
 
 

@@ -12,9 +12,17 @@ import unicodedata
 from collections.abc import Callable
 from string import Formatter
 
-# A pattern that has a name of its own. Amazon: the product's id, a dot and the variant code, see
-# "Product image requirements" in Seller Central.
-PRESETS = {"amazon": "{serial}.{variant}"}
+# Patterns with names of their own: of places that find a picture's product by its file name. The
+# rules, in the order of the presets:
+# https://sellercentral.amazon.com.au/gp/help/external/help.html?itemID=JV4FNMT7563SF5F
+# https://github.com/MicrosoftDocs/dynamics365smb-docs, inventory-how-import-item-pictures.md: the
+# item's number, one picture for each item.
+# https://docs.oracle.com/en/cloud/saas/cx-commerce/uoccs/upload-media-files.html
+PRESETS = {
+    "amazon": "{serial}.{variant}",
+    "business-central": "{serial}",
+    "oracle-commerce": "{serial}.{position}",
+}
 DEFAULT = "{serial}_{position}"
 FIELDS = ("serial", "name", "position", "column", "digest", "row", "variant")
 MAX_PATTERN = 100

@@ -27,6 +27,8 @@ IMAGE: dict[str, Any] = {
         ("amazon", {}, "P001.MAIN.jpg"),
         ("amazon", {"position": 2}, "P001.PT01.jpg"),
         ("amazon", {"position": 12}, "P001.PT11.jpg"),
+        ("business-central", {}, "P001.jpg"),
+        ("oracle-commerce", {"position": 2}, "P001.2.jpg"),
         ("{name} {column}-{position:02}", {}, "Red Shoe Image Src-01.jpg"),
         ("{row}-{digest}", {}, "7-0123456789abcdef.jpg"),
         ("{serial}_{position}", {"serial": ""}, "row7_1.jpg"),
