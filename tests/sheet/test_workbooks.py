@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 import shutil
@@ -29,6 +30,7 @@ from imageproc.sheet import (
     write_workbook_output,
 )
 from imageproc.sheet.shown import shown
+from tests.conftest import missing
 from tests.sheet.sheets import URL
 
 HEADER = ["SKU", "Title", "Price", "Since", "Image Src", "Total"]
@@ -310,12 +312,23 @@ def test_number_formats(value: object, number_format: str, text: str) -> None:
     assert shown(value, number_format) == text
 
 
-@pytest.mark.skipif(not shutil.which("soffice"), reason="LibreOffice is not installed")
 def test_libreoffice_opens_what_comes_back(tmp_path: Path) -> None:
-    (tmp_path / "out.xlsx").write_bytes(output_of(saved(a_book())))
-    command: Sequence[str] = ["soffice", "--headless", "--convert-to", "csv", "out.xlsx"]
+    """Every cell is as it was, formulas worked out, beside the new columns."""
+    if not shutil.which("soffice"):
+        missing("libreoffice-calc: run tests/support/servers/install-system-packages")
+    (tmp_path / "in.xlsx").write_bytes(content := saved(a_book()))
+    (tmp_path / "out.xlsx").write_bytes(output_of(content))
+    command: Sequence[str] = ["soffice", "--headless", "--convert-to", "csv", "in.xlsx", "out.xlsx"]
     home = f"-env:UserInstallation=file://{tmp_path}/home"
     subprocess.run([*command, home], cwd=tmp_path, check=True, timeout=120, capture_output=True)
-    lines = (tmp_path / "out.csv").read_text().splitlines()
-    assert lines[2] == "SKU,Title,Price,Since,Image Src,Total,Output Image Urls,Status,Error"
-    assert lines[3].endswith(",19.8,https://out.example/4.jpg,COMPLETED,")
+    before, after = (
+        list(csv.reader((tmp_path / name).read_text().splitlines()))
+        for name in ("in.csv", "out.csv")
+    )
+    assert [row[:6] for row in after] == [row[:6] for row in before]
+    assert before[3][5] == "19.8"
+    assert [row[6:] for row in after] == [
+        *([["", "", ""]] * 2),
+        ["Output Image Urls", "Status", "Error"],
+        *([f"https://out.example/{n}.jpg", "COMPLETED", ""] for n in (4, 5, 6)),
+    ]
