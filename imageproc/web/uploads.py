@@ -9,8 +9,9 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
+from django.contrib import messages
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.http import (
-    Http404,
     HttpRequest,
     HttpResponse,
     HttpResponseBadRequest,
@@ -107,34 +108,42 @@ def _save_columns(request: WebRequest, owner_id: int) -> str:
 @require_POST
 @personal
 def try_sample(request: WebRequest, owner_id: int) -> HttpResponseBase:
-    """Start the sample catalogue, with its originals stored to compare before and after."""
-    if not sample_works(request):
-        raise Http404
-    options = intake.Options(store_originals=True)
-    accepted = intake.accept(
-        intake.Upload(
-            owner_id=owner_id,
-            file=BytesIO(sample.sheet(_sample_address(request))),
-            file_name="sample.csv",
-            base_url=own_address(request),
-            options=options,
-        )
+    """Start the sample catalogue, with its originals stored to compare before and after; or say on
+    the first page why it cannot start."""
+    upload = intake.Upload(
+        owner_id=owner_id,
+        file=BytesIO(_sample(request)),
+        file_name="sample.csv",
+        base_url=own_address(request),
+        options=intake.Options(store_originals=True),
     )
+    if obstacle := sample_obstacle(request):
+        messages.error(request, obstacle)
+        return redirect("web:home")
+    try:
+        accepted = intake.accept(upload)
+    except intake.Refused as refused:
+        messages.error(request, refused.message)
+        return redirect("web:home")
     return redirect("web:request", accepted.id)
 
 
 @require_GET
 def sample_csv(request: HttpRequest) -> HttpResponse:
-    answer = HttpResponse(
-        sample.sheet(_sample_address(request)), content_type="text/csv; charset=utf-8"
-    )
+    answer = HttpResponse(_sample(request), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = 'attachment; filename="sample.csv"'
     return answer
 
 
-def sample_works(request: HttpRequest) -> bool:
-    """Whether the workers may download the sample's pictures from this service."""
-    return check(_sample_address(request), Policy.from_settings()) is None
+def sample_obstacle(request: HttpRequest) -> str:
+    """Why the workers may not download the sample's pictures from this service, or ""."""
+    address = _sample_address(request)
+    if check(address, Policy.from_settings()) is None:
+        return ""
+    return (
+        f"The sample cannot be tried here: the workers may not fetch its pictures from {address}. "
+        "OUTBOUND_ALLOW_CIDRS and OUTBOUND_ALLOW_PORTS would have to allow it."
+    )
 
 
 def _start(request: WebRequest, owner_id: int) -> HttpResponseBase:
@@ -207,7 +216,7 @@ def _home(request: WebRequest, owner_id: int) -> dict[str, Any]:
         "form": UploadForm(initial={"preset": "catalog", "priority": "normal"}, owner_id=owner_id),
         "recent": report.request_page(owner_id, limit=RECENT).requests,
         "user_id": owner_id,
-        "sample_works": sample_works(request),
+        "sample_obstacle": sample_obstacle(request),
         "max_bytes": settings.MAX_UPLOAD_BYTES,
         "paused": Switch.objects.is_paused(Switch.INTAKE),
     }
@@ -246,6 +255,18 @@ def _found(sheet: Any) -> dict[str, Any]:
     }
 
 
+def _sample(request: HttpRequest) -> bytes:
+    return sample.sheet(_sample_address(request), _served_name)
+
+
 def _sample_address(request: HttpRequest) -> str:
     """The address of the sample's pictures."""
     return f"{own_address(request)}{settings.STATIC_URL}sample"
+
+
+def _served_name(name: str) -> str:
+    """Outside of a laptop static files are served with a digest in their names only. One of the
+    sample's links leads nowhere on purpose."""
+    if not (sample.FOLDER / name).exists():
+        return name
+    return staticfiles_storage.url(f"sample/{name}").rpartition("/")[2]

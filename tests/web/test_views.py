@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +23,7 @@ from imageproc.models import (
     ProcessingRequest,
     ProductImage,
     RequestStatus,
+    Switch,
     WebhookSecret,
 )
 from imageproc.requests import operations
@@ -327,12 +330,30 @@ def test_the_sample_is_offered_where_the_workers_may_fetch_it(
 ) -> None:
     settings.PUBLIC_URL = "http://127.0.0.1:8000"
     assert "try it with the sample" not in olga.get("/").content.decode()
-    assert olga.post("/sample/").status_code == 404
+    refused = olga.post("/sample/", follow=True).content.decode()
+    assert refused.count("The sample cannot be tried here: the workers may not fetch") == 2
     settings.OUTBOUND_ALLOW_CIDRS, settings.OUTBOUND_ALLOW_PORTS = ["127.0.0.1/32"], [80, 8000]
     assert "try it with the sample" in olga.get("/").content.decode()
     olga.post("/sample/")
     made = ProcessingRequest.objects.get()
     assert (made.file_name, made.total_images, made.store_originals) == ("sample.csv", 14, True)
+    operations.pause(Switch.INTAKE)
+    paused = olga.post("/sample/", follow=True).content.decode()
+    assert "<li>Uploads are paused by the operator. Try again later.</li>" in paused
+
+
+def test_the_sample_names_its_pictures_as_production_serves_them(
+    olga: Client, settings: Settings, tmp_path: Path
+) -> None:
+    settings.STATIC_ROOT = tmp_path
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
+    }
+    call_command("collectstatic", interactive=False, verbosity=0)
+    links = re.findall("http.*", olga.get("/sample.csv").content.decode())
+    assert len(links) == 14
+    missing = [link for link in links if not (tmp_path / link.partition("/static/")[2]).exists()]
+    assert missing == ["http://testserver/static/sample/gone.jpg"]
 
 
 # --- Errors ---------------------------------------------------------------------------------------
