@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from imageproc.models.online import AddCounter
+
 
 class Migration(migrations.Migration):
 
@@ -10,19 +12,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
-            model_name='productimage',
-            name='fetch_failures',
-            field=models.PositiveSmallIntegerField(db_default=0),
-        ),
+        AddCounter('productimage', 'fetch_failures'),
         migrations.AddField(
             model_name='productimage',
             name='in_codec',
             field=models.BooleanField(db_default=False),
         ),
-        migrations.AddField(
-            model_name='productimage',
-            name='store_failures',
-            field=models.PositiveSmallIntegerField(db_default=0),
-        ),
+        AddCounter('productimage', 'store_failures'),
     ]

@@ -3,6 +3,8 @@
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
+from imageproc.models.online import AddCounter
+
 
 class Migration(migrations.Migration):
 
@@ -11,11 +13,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
-            model_name='productimage',
-            name='refusals',
-            field=models.PositiveSmallIntegerField(db_default=0),
-        ),
+        AddCounter('productimage', 'refusals'),
         migrations.CreateModel(
             name='Host',
             fields=[

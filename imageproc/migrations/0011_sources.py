@@ -12,6 +12,7 @@ class Migration(migrations.Migration):
         ('imageproc', '0010_upload_pace'),
     ]
 
+    # The indexes of images follow in 0015, beside writers.
     operations = [
         migrations.CreateModel(
             name='StoredObject',
@@ -93,14 +94,6 @@ class Migration(migrations.Migration):
             model_name='productimage',
             name='picture',
             field=models.ForeignKey(blank=True, db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='images', to='imageproc.picture'),
-        ),
-        migrations.AddIndex(
-            model_name='productimage',
-            index=models.Index(condition=models.Q(('picture__isnull', False)), fields=['picture'], name='image_by_picture'),
-        ),
-        migrations.AddIndex(
-            model_name='productimage',
-            index=models.Index(condition=models.Q(('same_url__isnull', False), ('status', 'PENDING')), fields=['request', 'same_url'], name='image_same_url'),
         ),
         migrations.AddField(
             model_name='storedobject',

@@ -35,6 +35,7 @@ NOT_RUN = {
     "manage.py up": "runs until it is stopped: it is the service that this test calls",
     "manage.py worker": "runs until it is stopped: manage.py up starts it",
     "manage.py createsuperuser": "asks for a password: tests/operate/test_admin.py has operators",
+    "python -m bench.migrations": "writes a million rows",
     "python -m tests.operate.upgrade": "needs the commit of a release",
 }
 # Named in the text without what they need.

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import override_settings
 from pytest_django import DjangoAssertNumQueries
 
 from imageproc.images import store
+from imageproc.management import database
 from imageproc.requests import operations
 from tests.images.store.conftest import file_storages, s3_storages
 from tests.support import build
@@ -18,6 +23,9 @@ from tests.support.servers.rclone import Rclone
 from tests.support.servers.s3 import Bucket
 
 pytestmark = pytest.mark.django_db
+
+# The last migration before one that changes a table of requests.
+BEFORE = "0011"
 
 
 @pytest.fixture(params=["s3", "files"])
@@ -62,3 +70,31 @@ def test_a_process_makes_its_folder(tmp_path: Path) -> None:
     with override_settings(STORAGES=file_storages(tmp_path / "files")):
         operations.prepare_folder()
         assert store.probe() is None
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no locks of tables")
+@pytest.mark.django_db(transaction=True)
+def test_a_migration_does_not_wait_in_front_of_the_writers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody reads a table that it changes, it comes again and again, and never queues."""
+    call_command("migrate", "imageproc", BEFORE, verbosity=0)
+    reader = connection.copy()
+    reader.set_autocommit(False)
+    reader.cursor().execute("SELECT 1 FROM imageproc_processingrequest")
+    refused = []
+
+    def pause(seconds: float) -> None:
+        refused.append(seconds)
+        if len(refused) == 2:
+            reader.close()
+
+    monkeypatch.setattr(database, "time", SimpleNamespace(sleep=pause, monotonic=time.monotonic))
+    monkeypatch.setattr(database, "LOCK_TIMEOUT_MS", 50)
+    try:
+        database.migrate()
+    finally:
+        reader.close()
+        call_command("migrate", verbosity=0)
+    assert len(refused) == 2
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == (f"{settings.LEASE_SECONDS * 250}ms",)
