@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from csp.decorators import csp_update
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -106,9 +107,15 @@ def gallery(request: WebRequest, owner_id: int, request_id: UUID) -> HttpRespons
 def picture(
     request: WebRequest, owner_id: int, request_id: UUID, image_id: UUID
 ) -> HttpResponseBase:
-    """One picture before and after: a dialog for htmx, else a page."""
+    """One picture before and after: a dialog for htmx, else a page.
+
+    With ``source`` in the query, "before" is what the image's host has now. The reader's browser
+    asks for it, only on this page and only when told to: otherwise no page loads anything from a
+    host that a catalogue names.
+    """
     found = own_request(request, owner_id, request_id)
     image = _done_image(found, image_id)
+    from_source = "source" in request.GET and not request.htmx
     previous, following = report.neighbours(image)
     context = {
         "request_row": found,
@@ -117,9 +124,17 @@ def picture(
         "following": following,
         "output_url": report.image_url("", image),
         "original_url": report.original_url("", image.id, image.original_key),
-        "comparable": report.original_type(image) is not None,
+        "comparable": from_source or report.original_type(image) is not None,
+        "from_source": from_source,
     }
-    return render(request, _page_or_dialog(request, "picture"), context)
+    if not from_source:
+        return render(request, _page_or_dialog(request, "picture"), context)
+
+    @csp_update({"img-src": ["https:", "http:"]})  # the host may redirect anywhere
+    def page_with_source(request: HttpRequest) -> HttpResponseBase:
+        return render(request, "web/picture.html", context)
+
+    return page_with_source(request)
 
 
 @require_GET

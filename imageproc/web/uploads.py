@@ -67,6 +67,7 @@ def inspect(request: WebRequest, owner_id: int) -> HttpResponseBase:
     obstacles += [same_names] if same_names else []
     _blame(form, obstacles)
     context = {"file": file, "sheet": sheet, "idempotency_key": uuid4(), **_found(sheet)}
+    context["originals"] = report.originals_size(owner_id, sheet.summary.images)
     context |= {"form": form, "obstacles": [one.message for one in obstacles if not one.field]}
     if not intake.is_accepted(sheet, upload.options):
         context["refused"] = intake.invalid(sheet.summary)

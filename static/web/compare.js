@@ -15,6 +15,18 @@ document.addEventListener("htmx:load", (event) => {
 });
 document.querySelectorAll("[data-compare]").forEach(show);
 
+// A source that cannot be shown: the result stands alone, and the page says why.
+function leaveOut(before) {
+  const after = before.previousElementSibling;
+  after.className = "single";
+  before.closest("[data-compare]").replaceWith(after);
+  document.querySelector("[data-source-missing]").hidden = false;
+}
+for (const before of document.querySelectorAll("img[data-source]")) {
+  if (before.complete && !before.naturalWidth) leaveOut(before);
+  else before.addEventListener("error", () => leaveOut(before));
+}
+
 // Actual size: the picture's own pixels, in a window that scrolls.
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-zoom]");

@@ -356,6 +356,35 @@ def test_the_sample_names_its_pictures_as_production_serves_them(
     assert missing == ["http://testserver/static/sample/gone.jpg"]
 
 
+def test_a_result_is_compared_with_its_source_on_demand_only(olga: Client) -> None:
+    made = done(1)
+    image = made.images.get()
+    path = f"/requests/{made.id}/pictures/{image.id}/"
+    source = f'src="{image.input_url}" data-source referrerpolicy="no-referrer"'
+    quiet = olga.get(path)
+    assert source not in quiet.content.decode()
+    assert "http:" not in quiet["Content-Security-Policy"]
+    assert f'href="{path}?source=yes"' in quiet.content.decode()
+    asked = olga.get(f"{path}?source=yes")
+    assert source in asked.content.decode()
+    assert "img-src 'self' https: http:" in asked["Content-Security-Policy"]
+    dialog = olga.get(f"{path}?source=yes", headers={"HX-Request": "true"})
+    assert source not in dialog.content.decode()
+    made.images.update(original_key="x/original.jpg")
+    assert "compare-source" not in olga.get(path).content.decode()
+
+
+def test_the_size_of_originals_is_said_before(olga: Client) -> None:
+    def inspected() -> str:
+        file = SimpleUploadedFile("shoes.csv", CSV.format("http://8.8.8.8/1.jpg").encode())
+        return olga.post("/inspect/", {"file": file}, headers=HTMX).content.decode()
+
+    assert "Keeping them would take" not in inspected()
+    request = build.request(owner=build.owner(), total_images=2)
+    ProcessingRequest.objects.filter(id=request.id).update(completed_images=2, bytes_in=3_000_000)
+    assert "Keeping them would take about 1.5\u00a0MB" in inspected()
+
+
 # --- Errors ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("debug", [True, False])
 def test_what_is_not_there_looks_like_the_rest(

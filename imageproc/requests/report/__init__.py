@@ -10,6 +10,7 @@ from imageproc.requests.report.gallery import (
     neighbours,
     open_original,
     original_type,
+    originals_size,
 )
 from imageproc.requests.report.hosts import waiting_images
 from imageproc.requests.report.image_cache import open_image
@@ -94,6 +95,7 @@ __all__ = [
     "open_original",
     "original_type",
     "original_url",
+    "originals_size",
     "output_file",
     "output_url",
     "product_page",

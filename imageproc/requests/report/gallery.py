@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, Sum
 
 from imageproc.images import store
 from imageproc.models import ImageStatus, ProcessingRequest, ProductImage
 from imageproc.models.image import ImageQuerySet
 
 GALLERY_SIZE = 24
+# Requests from which the size of originals is guessed.
+LATEST = 20
 # Formats that every browser shows; other originals (TIFF, HEIC) are only linked to.
 DRAWN = frozenset({"jpeg", "jpg", "png", "webp", "gif", "avif", "bmp"})
 
@@ -88,6 +90,16 @@ def _matching(request: ProcessingRequest, wanted: GalleryFilter) -> ImageQuerySe
             | Q(input_url__icontains=term)
         )
     return found
+
+
+def originals_size(owner_id: int, images: int) -> int | None:
+    """About how many bytes the originals of so many images take, by the average of the owner's
+    latest requests; None before there is one. One query."""
+    done = ProcessingRequest.objects.owned_by(owner_id).filter(completed_images__gt=0)
+    latest = done.order_by("-id")[:LATEST].aggregate(
+        size=Sum("bytes_in"), images=Sum("completed_images")
+    )
+    return round(latest["size"] / latest["images"] * images) if latest["size"] else None
 
 
 def original_type(image: ProductImage) -> str | None:
