@@ -84,31 +84,37 @@ def recipe_digest(recipe: Mapping[str, Any], *, store_original: bool, name: str 
 
 
 def look_up(wanted: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], Source]:
-    """What is known of each (source, recipe). One query where nothing is, else two."""
+    """What is known of each (source, recipe). One query."""
     ids = {source for source, _ in wanted}
-    rows = Picture.objects.current().filter(source__in=ids).order_by("id")
-    found = list(rows.annotate(now=Now()).prefetch_related("stored"))
-    seen = {row.source for row in found}
-    known = {(row.source, row.recipe): known for row in found if (known := _known(row))}
+    rows = StoredObject.objects.filter(
+        picture__in=Picture.objects.current(), picture__source__in=ids
+    )
+    found: dict[Picture, dict[str, Any]] = {}
+    for row in rows.select_related("picture").annotate(now=Now()).order_by("picture_id"):
+        found.setdefault(row.picture, {})[row.rendition] = row
+    seen = {picture.source for picture in found}
+    known = {
+        (picture.source, picture.recipe): _known(picture, stored)
+        for picture, stored in found.items()
+        if StoredObject.OUTPUT in stored
+    }
     return {pair: Source(*pair, pair[0] in seen, known.get(pair)) for pair in wanted}
 
 
-def _known(row: Any) -> Known | None:
-    stored = {one.rendition: one for one in row.stored.all()}
-    if StoredObject.OUTPUT not in stored:
-        return None
+def _known(picture: Picture, stored: Mapping[str, Any]) -> Known:
+    output = stored[StoredObject.OUTPUT]
     return Known(
-        picture_id=row.id,
-        maker=row.maker,
-        change=row.change,
-        etag=row.etag,
-        last_modified=row.last_modified,
-        source_sha256=row.source_sha256,
-        source_size=row.source_size,
-        kept_original=row.kept_original,
-        asked_at=row.asked_at,
-        now=row.now,
-        output=stored[StoredObject.OUTPUT],
+        picture_id=picture.id,
+        maker=picture.maker,
+        change=picture.change,
+        etag=picture.etag,
+        last_modified=picture.last_modified,
+        source_sha256=picture.source_sha256,
+        source_size=picture.source_size,
+        kept_original=picture.kept_original,
+        asked_at=picture.asked_at,
+        now=output.now,
+        output=output,
         original=stored.get(StoredObject.ORIGINAL),
     )
 
