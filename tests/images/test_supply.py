@@ -33,7 +33,7 @@ def test_a_claim_is_as_large_as_the_last_one_was_quick(
 
     monkeypatch.setattr(claiming, "claim", noted)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    supply = Supply(Crew(lambda _: None), lambda: True)
+    supply = Supply(Crew(lambda _: []), lambda: True)
     supply.top_up(frozenset())
     supply.waiting.clear()
     now[0] += done_within
