@@ -114,6 +114,12 @@ class UploadSerializer(KnownFields):
         allow_null=True,
         help_text="Sharpens lightly what becomes half as large or smaller.",
     )
+    keepCopyright = serializers.BooleanField(  # noqa: N815
+        default=None,
+        allow_null=True,
+        help_text="Copyright and creator stay in the pictures. All other metadata goes, but for "
+        "the label of pictures made by AI, which always stays.",
+    )
     storeOriginals = serializers.BooleanField(  # noqa: N815
         default=False, help_text="Also keep the original images."
     )
@@ -211,6 +217,7 @@ def _options(data: dict[str, Any]) -> Options:
         trim=data.get("trim"),
         margin=data.get("margin"),
         sharpen=data["sharpen"],
+        keep_copyright=data["keepCopyright"],
         store_originals=data["storeOriginals"],
         names=data.get("names", ""),
         priority=data["priority"],

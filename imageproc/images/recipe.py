@@ -57,7 +57,8 @@ class Recipe:
 
     ``trim`` removes a plain border first; it may vary by that many levels of 255 (0: no border is
     removed). ``margin`` is the percentage of the box that ``pad`` leaves free at each side.
-    ``sharpen``: lightly, where a picture becomes much smaller.
+    ``sharpen``: lightly, where a picture becomes much smaller. ``keep_copyright``: copyright and
+    creator stay in the file; the label of pictures made by AI always does.
 
     ``quality`` is 1-100 on libvips' scale of the format (PNG is lossless and ignores it).
     ``background``, "#rrggbb", also shows through transparency where the format has none.
@@ -76,6 +77,7 @@ class Recipe:
     trim: int = 0
     margin: float = 0.0
     sharpen: bool = False
+    keep_copyright: bool = False
 
     def __post_init__(self) -> None:
         for field, holds, sentence in (*self._ranges(), *self._agreement()):

@@ -64,6 +64,9 @@ class UploadForm(forms.Form):
         error_messages={"invalid": "Use a colour like #ffffff."},
     )
     sharpen = forms.BooleanField(label="Sharpen lightly what becomes much smaller", required=False)
+    keep_copyright = forms.BooleanField(
+        label="Keep copyright and creator in the pictures", required=False
+    )
     priority = forms.ChoiceField(
         choices=Priority.choices, required=False, initial=Priority.NORMAL.value
     )

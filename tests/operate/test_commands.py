@@ -42,7 +42,9 @@ VALUES = {
     "margin": "5",
     "trim": "20",
     "webhookUrl": "http://shop.example/hook",
-    **dict.fromkeys(("dryRun", "refresh", "sharpen", "statusColumn", "storeOriginals"), "true"),
+    **dict.fromkeys(
+        ("dryRun", "keepCopyright", "refresh", "sharpen", "statusColumn", "storeOriginals"), "true"
+    ),
 }
 
 

@@ -8,6 +8,8 @@ from imageproc import faults
 from imageproc.images.compress.effort import SECONDS, EncodingLimits, best
 from imageproc.images.compress.engine import call, vips
 from imageproc.images.compress.identify import RefusedError
+from imageproc.images.compress.load import XMP, with_field
+from imageproc.images.compress.strip import strip
 from imageproc.images.recipe import Recipe
 
 # Up to here (224 x 224) a JPEG goes without trellis quantization: that takes three fifths of the
@@ -24,30 +26,35 @@ _WHITE = [255.0, 255.0, 255.0]
 _LOADERS = {"webp": "webpload_source", "avif": "heifload_source"}
 
 
-def encode(image: Any, recipe: Recipe, room: int, spent: float = 0.0) -> bytes:
+def encode(image: Any, recipe: Recipe, room: int, spent: float = 0.0, xmp: bytes = b"") -> bytes:
     """``image`` (8-bit sRGB) as a file of the recipe's format, holding at most ``room`` bytes.
-    ``spent``: seconds that go to the picture's colours meanwhile.
+    ``spent``: seconds that go to the picture's colours meanwhile. ``xmp``: the only metadata.
 
     Raises RefusedError if the format's encoder cannot stay within that, and libvips' error
     if the source turns out to be broken (decoding happens here, row by row) or the encoder fails.
     """
     limits = EncodingLimits(room, max(0.0, SECONDS - spent))
+    if xmp and recipe.format == "png":  # libvips would pack it, and not every reader unpacks
+        return strip("png", encode(image, recipe, room, spent), xmp) or b""
+    keep = "xmp" if xmp else "none"
+    if xmp:  # in place of what the source's file had
+        image = with_field(image, vips().GValue.blob_type, XMP, xmp)
     if recipe.pads_with_white and recipe.format in ("webp", "avif"):
-        return _with_white_corners(image, recipe, limits)
-    return _encode(image, recipe, recipe.quality, limits)
+        return _with_white_corners(image, recipe, limits, keep)
+    return _encode(image, recipe, recipe.quality, limits, keep)
 
 
-def _with_white_corners(image: Any, recipe: Recipe, limits: EncodingLimits) -> bytes:
+def _with_white_corners(image: Any, recipe: Recipe, limits: EncodingLimits, keep: str) -> bytes:
     """At the recipe's quality, or the next one at which white corners are decoded as white."""
     pixels = image.width * image.height
     shared = EncodingLimits(limits.room - 3 * pixels, limits.seconds / _WHITE_TRIES)
     last = min(100, recipe.quality + _WHITE_STEP * (_WHITE_TRIES - 1))
     if best(recipe.format, False, pixels, last, shared) is None:
-        return _encode(image, recipe, recipe.quality, limits)  # too large to be written twice
+        return _encode(image, recipe, recipe.quality, limits, keep)  # too large to be written twice
     image, limits = image.copy_memory(), shared
     white, encoded = _white_corners(image), b""
     for quality in range(recipe.quality, last + 1, _WHITE_STEP):
-        encoded = _encode(image, recipe, quality, limits)
+        encoded = _encode(image, recipe, quality, limits, keep)
         written = vips().Source.new_from_memory(encoded)
         if white <= _white_corners(call(_LOADERS[recipe.format], written)):
             break
@@ -59,7 +66,8 @@ def _white_corners(image: Any) -> set[tuple[int, int]]:
     return {corner for corner in corners if image.getpoint(*corner) == _WHITE}
 
 
-def _encode(image: Any, recipe: Recipe, quality: int, limits: EncodingLimits) -> bytes:
+def _encode(image: Any, recipe: Recipe, quality: int, limits: EncodingLimits, keep: str) -> bytes:
+    """``keep``: the metadata that libvips writes, "xmp" or "none"."""
     pixels = image.width * image.height
     effort = best(recipe.format, bool(image.hasalpha()), pixels, quality, limits)
     if effort is None:
@@ -67,11 +75,12 @@ def _encode(image: Any, recipe: Recipe, quality: int, limits: EncodingLimits) ->
         raise RefusedError(faults.CANNOT_ENCODE.because(detail))
     if recipe.format == "jpeg":
         small, white = pixels <= _SMALL_JPEG, recipe.pads_with_white
-        return _jpeg(image, quality, effort.options, small=small, white=white)
+        jpeg = effort.options | {"keep": keep}
+        return _jpeg(image, quality, jpeg, small=small, white=white)
     saver, options = _SAVERS[recipe.format]
     if recipe.format != "png":
         options = options | {"Q": quality}
-    encoded: bytes = call(saver, image, keep="none", **options, **effort.options)
+    encoded: bytes = call(saver, image, keep=keep, **options, **effort.options)
     return encoded
 
 
@@ -98,7 +107,6 @@ def _jpeg(image: Any, quality: int, options: dict[str, Any], *, small: bool, whi
         subsample_mode="on",
         overshoot_deringing=True,
         quant_table=5,
-        keep="none",
         **options,
     )
     return encoded

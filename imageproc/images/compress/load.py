@@ -19,6 +19,7 @@ _LOADERS = {
 }
 PROFILE = "icc-profile-data"
 ORIENTATION = "orientation"
+XMP = "xmp-data"
 # libvips' name for the colours of a JPEG -> simplejpeg's, for those that it decodes alike.
 _TURBO_COLOURS = {"srgb": "RGB", "b-w": "GRAY"}
 # libjpeg's warnings (jerror.h) that pixels are missing or wrong. All others are harmless.

@@ -1,4 +1,4 @@
-"""Bytes of an image file -> a rendition: fitted, upright, sRGB, without metadata, small.
+"""Bytes of an image file -> a rendition: fitted, upright, sRGB, small, its metadata gone.
 
 Pure: no model, no setting, no network. Safe to call from several threads of a process at once, and
 in any worker process, as long as its parent has not called it before forking (see `engine`).
@@ -16,6 +16,7 @@ from imageproc.images.compress.decode import Picture, decode
 from imageproc.images.compress.encode import encode
 from imageproc.images.compress.engine import vips
 from imageproc.images.compress.identify import Budget, RefusedError, Source, identify
+from imageproc.images.compress.origin import statement
 from imageproc.images.compress.strip import strip
 from imageproc.images.recipe import Recipe
 
@@ -51,7 +52,8 @@ def compress(data: bytes, recipe: Recipe, budget: Budget) -> Rendition | Fault:
     engine = vips()
     try:
         picture = decode(source, recipe)
-        encoded = encode(picture.image, recipe, room, picture.seconds)
+        xmp = statement(source, keep_copyright=recipe.keep_copyright)
+        encoded = encode(picture.image, recipe, room, picture.seconds, xmp)
     except RefusedError as failure:
         return _named(source.kind, data, failure.fault)
     except engine.Error as error:
@@ -60,7 +62,7 @@ def compress(data: bytes, recipe: Recipe, budget: Budget) -> Rendition | Fault:
         return _named(source.kind, data, broken.because(f"{source.kind}: {error}"))
     except MemoryError:
         return faults.TOO_COMPLEX.because(f"{source.kind}: out of memory")
-    return _rendition(source, picture, encoded, recipe)
+    return _rendition(source, picture, encoded, recipe, xmp)
 
 
 def _can_decode(source: Source, recipe: Recipe) -> bool:
@@ -80,8 +82,10 @@ def _named(kind: str, data: bytes, fault: Fault) -> Fault:
     return faults.IMAGE_TRUNCATED.because(fault.detail)
 
 
-def _rendition(source: Source, picture: Picture, encoded: bytes, recipe: Recipe) -> Rendition:
-    kept = _smaller_original(source, picture, encoded, recipe)
+def _rendition(
+    source: Source, picture: Picture, encoded: bytes, recipe: Recipe, xmp: bytes
+) -> Rendition:
+    kept = _smaller_original(source, picture, encoded, recipe, xmp)
     result = kept or encoded
     return Rendition(
         data=result,
@@ -98,10 +102,10 @@ def _rendition(source: Source, picture: Picture, encoded: bytes, recipe: Recipe)
 
 
 def _smaller_original(
-    source: Source, picture: Picture, encoded: bytes, recipe: Recipe
+    source: Source, picture: Picture, encoded: bytes, recipe: Recipe, xmp: bytes
 ) -> bytes | None:
-    """The input without its metadata, if it already is what was asked for and no larger."""
+    """The input with no metadata but ``xmp``, if it already is what was asked for and no larger."""
     if not picture.as_is or source.kind != recipe.format:
         return None
-    stripped = strip(source.kind, source.data)
+    stripped = strip(source.kind, source.data, xmp)
     return stripped if stripped and len(stripped) <= len(encoded) else None
