@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import re
 
+import requests
 from playwright.sync_api import Page, expect
 
 from tests.support import pictures
 from tests.support.origin import Origin
 from tests.support.servers.service import Service
-from tests.web.browser.chromium import overflows
+from tests.web.browser.chromium import axe, overflows
 from tests.web.browser.conftest import CATALOGUE, PICTURE_SIZE, finished, sheet
 
 
@@ -56,6 +57,43 @@ def test_without_a_stored_original_there_is_a_link_instead(
     source = desk.locator("dialog").get_by_role("link", name="Open source URL")
     expect(source).to_have_attribute("href", f"{shop.url}/1.jpg")
     expect(desk.locator("dialog [data-compare]")).to_have_count(0)
+    desk.get_by_role("link", name="Compare with the source").click()
+    before = desk.locator("[data-compare] .compare-before")
+    expect(before).to_have_js_property("naturalWidth", PICTURE_SIZE[0])
+    expect(desk.get_by_role("slider")).to_be_visible()
+    expect(desk.locator("[data-source-missing]")).to_be_hidden()
+    assert axe(desk) == []
+
+
+# Headless browsers show no notifications: what the page asks the browser for.
+NOTIFIED = """window.asked = 0; window.shown = [];
+window.Notification = class {
+    static permission = "default";
+    static async requestPermission() { window.asked += 1; return "granted"; }
+    constructor(title, options) { window.shown.push([title, options.body]); }
+};"""
+
+
+def test_it_notifies_of_the_end_where_it_was_asked_to(
+    page: Page, service: Service, shop: Origin
+) -> None:
+    shop.serve("/late.jpg", b"", delay_ms=60_000)
+    page.add_init_script(NOTIFIED)
+    request_id = open_request(page, service, sheet(shop, "/late.jpg"))
+    button = page.get_by_role("button", name="Notify me when it ends")
+    expect(button).to_be_visible()
+    assert page.evaluate("asked") == 0
+    assert axe(page) == []
+    button.click()
+    expect(page.locator("#notify")).to_have_text("We’ll notify you here")
+    requests.post(f"{service.address}/api/requests/{request_id}/cancel", timeout=30)
+    expect(page.locator("#notify")).to_be_hidden()
+    assert page.evaluate("[asked, shown]") == [
+        1,
+        [["products.csv", "Cancelled: 0 percent of 1 images."]],
+    ]
+    page.reload()
+    expect(page.locator("#notify")).to_be_hidden()
 
 
 def test_what_failed_is_told_and_tried_again(page: Page, service: Service, shop: Origin) -> None:
