@@ -246,9 +246,7 @@ class GalleryForm(forms.Form):
         label="Serial number, name or link",
         required=False,
         max_length=200,
-        widget=forms.TextInput(
-            attrs={"type": "search", "placeholder": "Serial number, name or link"}
-        ),
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Number, name or link"}),
     )
     state = forms.ChoiceField(
         choices=[

@@ -30,6 +30,7 @@ def main(folder: Path, photos: Path) -> None:
     origin = Origin()
     origin.start()
     service = Service(origin.port, env={"LOG_LEVEL": "WARNING"})
+    service.env["OUTBOUND_ALLOW_PORTS"] += f",{service.port}"  # for its sample
     service.start()
     try:
         with chromium() as browser:
@@ -76,7 +77,7 @@ def _tour(page: Page, service: Service, sheet: bytes, folder: Path, suffix: str)
 
 def _shoot(page: Page, path: Path) -> None:
     """The window as it is, in 256 colours: a third of the bytes."""
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
