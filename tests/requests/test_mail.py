@@ -188,7 +188,7 @@ def test_one_whose_sender_died_is_sent_again_and_at_last_given_up(
 
 
 def test_no_header_is_injected(mailbox: Mailbox) -> None:
-    one = owed(file_name="a.csv\r\nBcc: all@shop.example\u202e\x00 b")
+    one = owed(file_name="a.csv\r\nBcc: all@shop.example\u202e\x07 b")
     assert mail.send(one.id)
     assert mailbox.mails[0]["Bcc"] is None
     assert mailbox.mails[0]["Subject"].startswith("a.csv Bcc: all@shop.example b was cancelled")
