@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from imageproc.faults import STORAGE_FAILED, Fault
 from imageproc.images import names, reuse, storing
-from imageproc.images.claim import Job
 from imageproc.images.crew import InHand
+from imageproc.images.job import Job
 from imageproc.images.outcome import Done, Failed, Outcome
 from imageproc.models import Change
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from uuid import UUID
 
-from imageproc.images.claim import Job
+from imageproc.images.job import Job
 from imageproc.images.outcome import Outcome
 from imageproc.images.watch import watch
 

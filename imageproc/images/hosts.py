@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 
 from imageproc import metrics
 from imageproc.faults import HOST_DOWN, HostSign
-from imageproc.images.claim import Job
+from imageproc.images.job import Job
 from imageproc.images.outcome import Deferred, Done, Outcome
 from imageproc.images.watch import watch
 from imageproc.models import (

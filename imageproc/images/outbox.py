@@ -8,7 +8,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from imageproc.images import hosts, record
-from imageproc.images.claim import Job
+from imageproc.images.job import Job
 from imageproc.images.outcome import Deferred, Outcome
 
 # A pump writes its first outcomes after the shorter time, so that a request soon shows that it is

@@ -8,7 +8,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from imageproc.faults import Fault
-from imageproc.images.claim import Job
+from imageproc.images.job import Job
 from imageproc.models import Change
 
 

@@ -18,9 +18,9 @@ from django.db import reset_queries
 from imageproc.faults import TOO_MUCH_MEMORY, TOO_SLOW, Fault
 from imageproc.images import claim, hosts, memory, reuse, storing
 from imageproc.images.access import access
-from imageproc.images.claim import Job
 from imageproc.images.crew import Crew, Step
 from imageproc.images.database import DatabaseRetry
+from imageproc.images.job import Job
 from imageproc.images.outbox import Outbox
 from imageproc.images.outcome import Failed
 from imageproc.images.supply import Supply

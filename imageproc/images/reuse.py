@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from imageproc.images.claim import Job
 from imageproc.images.crew import InHand
 from imageproc.images.fetch.download import Validators
+from imageproc.images.job import Job
 from imageproc.images.outcome import Done
 from imageproc.images.sources import Known
 from imageproc.models import Change

@@ -11,8 +11,9 @@ from uuid import UUID
 from django.conf import settings
 
 from imageproc.images import claim, storing
-from imageproc.images.claim import Job, Skip
+from imageproc.images.claim import Skip
 from imageproc.images.crew import Crew
+from imageproc.images.job import Job
 from imageproc.images.watch import watch
 from imageproc.models import ProductImage
 

@@ -84,7 +84,7 @@ def return_expired() -> int:
     """Put images whose lease ran out back to PENDING. Rows moved.
 
     An image is blamed for the death of its worker if it was in the codec (only watched images say
-    so: see claim.Job), or if it has lost UNEXPLAINED workers in whatever step. Its neighbours are
+    so: see job.Job), or if it has lost UNEXPLAINED workers in whatever step. Its neighbours are
     not: nothing is known against them, and the next worker watches them.
     """
     moved = 0

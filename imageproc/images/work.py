@@ -16,7 +16,6 @@ from django.db import connection
 from imageproc.faults import INTERNAL, Fault
 from imageproc.images import names, reuse, storing
 from imageproc.images.access import access
-from imageproc.images.claim import Job
 from imageproc.images.compress import Budget, Recipe, Rendition, compress
 from imageproc.images.copies import copies
 from imageproc.images.crew import Dropped, InHand, Step
@@ -29,6 +28,7 @@ from imageproc.images.fetch.download import (
     fetch,
     fetch_unless_unchanged,
 )
+from imageproc.images.job import Job
 from imageproc.images.outcome import Done, Failed, Outcome
 from imageproc.images.sources import Known
 from imageproc.models import Change, ProductImage

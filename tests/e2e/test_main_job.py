@@ -15,8 +15,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from imageproc.faults import HTML_NOT_IMAGE, NOT_AN_IMAGE, NOT_FOUND
-from imageproc.images.claim import MOST_SIBLINGS
 from imageproc.images.compress import Budget, Rendition, compress
+from imageproc.images.job import MOST_SIBLINGS
 from imageproc.images.presets import PRESETS
 from tests.support import pictures
 from tests.support.origin import Origin

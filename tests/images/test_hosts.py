@@ -26,8 +26,9 @@ from imageproc.faults import (
     Fault,
 )
 from imageproc.images import hosts
-from imageproc.images.claim import Job, claim, claim_slots, claim_suspect, has_suspects
+from imageproc.images.claim import claim, claim_slots, claim_suspect, has_suspects
 from imageproc.images.crew import Crew
+from imageproc.images.job import Job
 from imageproc.images.outcome import Deferred, Failed
 from imageproc.images.record import record
 from imageproc.images.supply import Supply

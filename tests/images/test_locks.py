@@ -104,7 +104,7 @@ def test_the_sweep_returns_other_images_and_comes_back_for_the_locked() -> None:
 
 def test_a_pump_goes_on_beside_a_locked_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does the others' images, and gives those of the locked one back at its end."""
-    monkeypatch.setattr("imageproc.images.pump.work", lambda in_hand: build.done(in_hand.job))
+    monkeypatch.setattr("imageproc.images.pump.work", lambda in_hand: [build.done(in_hand.job)])
     storing.unavailable.clear()
     first, second = build.request(images=20), build.request(images=20)
     with locked(of(first)):

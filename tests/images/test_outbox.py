@@ -10,7 +10,7 @@ import pytest
 
 from imageproc.faults import HOST_BUSY, NOT_FOUND
 from imageproc.images import outbox
-from imageproc.images.claim import Job
+from imageproc.images.job import Job
 from imageproc.images.outbox import Outbox
 from imageproc.images.outcome import Deferred, Failed, Outcome
 from imageproc.images.record import Recorded

@@ -20,6 +20,7 @@ from imageproc.images import pump as pumping
 from imageproc.images import record as recording
 from imageproc.images import watch as watching
 from imageproc.images.crew import InHand, Step
+from imageproc.images.job import Job
 from imageproc.images.outcome import Outcome
 from imageproc.models import ProcessingRequest
 from tests.support import build
@@ -142,7 +143,7 @@ def test_a_claim_that_reads_much_for_nothing_is_not_repeated_at_once(
     asked: list[tuple[Set[str], list[str]]] = []
     claim = claiming.claim
 
-    def noted(limit: int, *, skip: claiming.Skip, **options: Any) -> list[claiming.Job]:
+    def noted(limit: int, *, skip: claiming.Skip, **options: Any) -> list[Job]:
         jobs = claim(limit, skip=skip, **options)
         if skip.hosts:
             time.sleep(0.2)  # as if there were a million rows

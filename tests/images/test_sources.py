@@ -11,11 +11,12 @@ from django.conf import settings
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from imageproc.images import claim as claiming
+from imageproc.images import job as leasing
 from imageproc.images import reuse, sources, store, sweep
 from imageproc.images import work as working
-from imageproc.images.claim import Job, claim
+from imageproc.images.claim import claim
 from imageproc.images.crew import InHand
+from imageproc.images.job import Job
 from imageproc.images.outcome import Outcome
 from imageproc.images.record import record
 from imageproc.models import Picture, ProcessingRequest, ProductImage, StoredObject
@@ -226,7 +227,7 @@ def test_rows_of_one_link_have_objects_of_their_own_names(origin: Origin, *, kee
 def test_siblings_that_one_claim_cannot_take_along_are_not_asked_for(
     origin: Origin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claiming, "MOST_SIBLINGS", 4)
+    monkeypatch.setattr(leasing, "MOST_SIBLINGS", 4)
     of = request_of(origin.serve("/a.jpg", ONE), images=12)
     record(outcomes_of(claim(limit=1)))
     record(outcomes_of(claim()))

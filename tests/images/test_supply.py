@@ -9,6 +9,7 @@ import pytest
 
 from imageproc.images import claim as claiming
 from imageproc.images.crew import Crew
+from imageproc.images.job import Job
 from imageproc.images.supply import Supply
 from tests.support import build
 
@@ -27,7 +28,7 @@ def test_a_claim_is_as_large_as_the_last_one_was_quick(
     now, limits = [1000.0], []
     claim = claiming.claim
 
-    def noted(limit: int, **options: Any) -> list[claiming.Job]:
+    def noted(limit: int, **options: Any) -> list[Job]:
         limits.append(limit)
         return claim(limit, **options | {"workers": 0})
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from django.contrib.auth import get_user_model
 
 from imageproc import intake
-from imageproc.images.claim import Job
+from imageproc.images.job import Job
 from imageproc.images.outcome import Done
 from imageproc.images.sources import Source, source_id
 from imageproc.models import (
