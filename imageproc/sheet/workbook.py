@@ -15,6 +15,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import repeat
 from typing import IO, BinaryIO, cast
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile, ZipFile
@@ -39,6 +40,7 @@ REPETITIVE = 100
 REPETITIVE_FROM = 32 << 20
 
 _ARCHIVE = b"PK\x03\x04"
+_BLANK = "\r\n"
 _IN_MEMORY = 8 << 20
 _BLOCK = 1 << 20
 _ROW = re.compile(rb"<(?:\w+:)?row\b")
@@ -90,19 +92,28 @@ class WorkbookLines:
         line = io.StringIO(newline="")
         writer = csv.writer(line)
         rows = sheet.iter_rows()
-        number = 0
+        number = blank = cells = 0
         while True:
             with _no_damage(number + 1):
                 row = next(rows, None)
             if row is None:
-                return
+                return  # LibreOffice likes to end a worksheet with row 1,048,576, which is empty
             number += 1
+            # openpyxl fills a row up to its last cell, and the rows up to the last one.
+            cells += len(row)
+            if len(row) > MAX_COLUMNS or cells > MAX_CELLS:
+                raise _too_wide().at(number)
             if number > MAX_ROWS:
                 message = f"No worksheet has more than {MAX_ROWS:,} rows."
                 raise UnreadableError("too_many_rows", message)
             texts = [_text(cell) for cell in row]
             while texts and not texts[-1]:
                 texts.pop()
+            if not texts:
+                blank += 1
+                continue
+            yield from repeat(_BLANK, blank)
+            blank = 0
             writer.writerow(texts)
             text = line.getvalue()
             line.seek(0)
@@ -184,11 +195,15 @@ def _check_part(file: IO[bytes]) -> None:
             cells = found if n else cells + found
             total += found
             if cells > MAX_COLUMNS or total > MAX_CELLS:
-                raise UnreadableError(
-                    "too_many_columns",
-                    f"A row has more than {MAX_COLUMNS} cells, or the worksheet more than "
-                    f"{MAX_CELLS:,}. Delete the empty columns and rows behind the products.",
-                )
+                raise _too_wide()
+
+
+def _too_wide() -> UnreadableError:
+    return UnreadableError(
+        "too_many_columns",
+        f"A row has more than {MAX_COLUMNS} columns, or the worksheet more than {MAX_CELLS:,}"
+        " cells. Delete the empty columns and rows behind the products.",
+    )
 
 
 def _another_archive(archive: ZipFile, names: set[str]) -> UnreadableError:

@@ -312,6 +312,28 @@ def test_number_formats(value: object, number_format: str, text: str) -> None:
     assert shown(value, number_format) == text
 
 
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        ('<row r="3"><c r="XFD3"/></row>', "too_many_columns"),
+        ('<row r="1048576"><c r="A1048576" s="0"/></row>', ""),
+    ],
+)
+def test_a_cell_far_away(rows: str, code: str) -> None:
+    """Whoever formats a whole worksheet leaves one at its end. Cells between are never made."""
+    book = Workbook()
+    for row in (["sku", "image"], ["S1", URL]):
+        book["Sheet"].append(row)
+    far = edited(
+        saved(book),
+        "xl/worksheets/sheet1.xml",
+        lambda xml: xml.replace(b"</sheetData>", rows.encode() + b"</sheetData>"),
+    )
+    found = opened(far).validate()
+    assert [error.code for error in found.errors] == ([code] if code else [])
+    assert (found.rows, found.blank_rows) == (1, 0)
+
+
 def test_libreoffice_opens_what_comes_back(tmp_path: Path) -> None:
     """Every cell is as it was, formulas worked out, beside the new columns."""
     if not shutil.which("soffice"):
