@@ -164,7 +164,7 @@ TOO_SLOW = _permanent(
 )
 CANNOT_ENCODE = _permanent(
     "cannot_encode",
-    "The image cannot be written in the chosen format within the limits of time and memory.",
+    "The image cannot be written in this format within the limits of time, memory or bytes.",
     "Choose a smaller size or a lower quality, or JPEG where the format is another.",
 )
 # Our side.

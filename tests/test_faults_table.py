@@ -155,7 +155,7 @@ TABLE: dict[str, tuple[bool, str, str]] = {
     ),
     "cannot_encode": (
         True,
-        "The image cannot be written in the chosen format within the limits of time and memory.",
+        "The image cannot be written in this format within the limits of time, memory or bytes.",
         "Choose a smaller size or a lower quality, or JPEG where the format is another.",
     ),
     "storage_failed": (

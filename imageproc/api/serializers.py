@@ -13,7 +13,15 @@ from rest_framework import serializers
 from imageproc.images.patterns import DEFAULT, Pattern, PatternError
 from imageproc.images.patterns import PRESETS as PATTERNS
 from imageproc.images.presets import PRESETS
-from imageproc.images.recipe import CROPS, FITS, MAX_MARGIN, MAX_SIDE, MAX_TRIM, RecipeError
+from imageproc.images.recipe import (
+    CROPS,
+    FITS,
+    MAX_MARGIN,
+    MAX_SIDE,
+    MAX_TRIM,
+    MIN_BYTES,
+    RecipeError,
+)
 from imageproc.intake import Options
 from imageproc.models import Priority, ProcessingRequest, RequestStatus
 from imageproc.models.host import FASTEST_PACE, SLOWEST_PACE
@@ -113,6 +121,12 @@ class UploadSerializer(KnownFields):
         default=None,
         allow_null=True,
         help_text="Sharpens lightly what becomes half as large or smaller.",
+    )
+    maxBytes = serializers.IntegerField(  # noqa: N815
+        min_value=MIN_BYTES,
+        max_value=2**31 - 1,
+        required=False,
+        help_text="Of each picture: for it the quality is lowered, to 25, and then the size.",
     )
     keepCopyright = serializers.BooleanField(  # noqa: N815
         default=None,
@@ -218,6 +232,7 @@ def _options(data: dict[str, Any]) -> Options:
         margin=data.get("margin"),
         sharpen=data["sharpen"],
         keep_copyright=data["keepCopyright"],
+        max_bytes=data.get("maxBytes"),
         store_originals=data["storeOriginals"],
         names=data.get("names", ""),
         priority=data["priority"],

@@ -35,6 +35,8 @@ MAX_SIDE = min(kind.max_side for kind in FILE_TYPES.values())
 # shop platform takes (Shopify).
 MAX_EXACT_PIXELS = 25_000_000
 MAX_TRIM = 100
+# The least that may be asked of ``max_bytes``.
+MIN_BYTES = 5_000
 MAX_MARGIN = 45
 
 
@@ -58,7 +60,8 @@ class Recipe:
     ``trim`` removes a plain border first; it may vary by that many levels of 255 (0: no border is
     removed). ``margin`` is the percentage of the box that ``pad`` leaves free at each side.
     ``sharpen``: lightly, where a picture becomes much smaller. ``keep_copyright``: copyright and
-    creator stay in the file; the label of pictures made by AI always does.
+    creator stay in the file; the label of pictures made by AI always does. ``max_bytes``: of the
+    file; the quality is lowered for it, then the size.
 
     ``quality`` is 1-100 on libvips' scale of the format (PNG is lossless and ignores it).
     ``background``, "#rrggbb", also shows through transparency where the format has none.
@@ -78,6 +81,7 @@ class Recipe:
     margin: float = 0.0
     sharpen: bool = False
     keep_copyright: bool = False
+    max_bytes: int | None = None
 
     def __post_init__(self) -> None:
         for field, holds, sentence in (*self._ranges(), *self._agreement()):
@@ -96,6 +100,8 @@ class Recipe:
         yield "fit", self.fit in FITS, f"Use one of {', '.join(FITS)}."
         yield "crop", self.crop in CROPS, f"Use one of {', '.join(CROPS)}."
         yield "trim", 0 <= self.trim <= MAX_TRIM, f"Use 0 to {MAX_TRIM}."
+        enough = self.max_bytes is None or self.max_bytes >= MIN_BYTES
+        yield "max_bytes", enough, f"Use {MIN_BYTES:,} bytes or more."
         yield "margin", 0 <= self.margin <= MAX_MARGIN, f"Use 0 to {MAX_MARGIN} percent."
 
     def _agreement(self) -> Iterator[tuple[str, bool, str]]:

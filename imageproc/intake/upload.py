@@ -36,7 +36,7 @@ MAX_SKIPPED = 100_000
 # Options that take the place of what the preset has, named as in Recipe.
 RECIPE_OPTIONS = (
     *("max_width", "max_height", "quality", "format", "background"),
-    *("fit", "crop", "trim", "margin", "sharpen", "keep_copyright"),
+    *("fit", "crop", "trim", "margin", "sharpen", "keep_copyright", "max_bytes"),
 )
 SLOW = "Storing the file took too long. Upload it again."
 IDEMPOTENCY_KEPT = timedelta(hours=24)
@@ -87,6 +87,7 @@ class Options:
     margin: float | None = None
     sharpen: bool | None = None
     keep_copyright: bool | None = None
+    max_bytes: int | None = None
     store_originals: bool = False
     priority: str = Priority.NORMAL.value
     # Requests a second to each host at the most; None: as fast as it answers.

@@ -12,7 +12,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from imageproc.images.patterns import DEFAULT, MAX_PATTERN, Pattern, PatternError
 from imageproc.images.patterns import PRESETS as PATTERNS
 from imageproc.images.presets import PRESETS, Preset
-from imageproc.images.recipe import MAX_MARGIN, MAX_SIDE, MAX_TRIM, RecipeError
+from imageproc.images.recipe import MAX_MARGIN, MAX_SIDE, MAX_TRIM, MIN_BYTES, RecipeError
 from imageproc.intake import RECIPE_OPTIONS, Options, notify, teams
 from imageproc.models import ImageStatus, Priority, RequestStatus
 from imageproc.models.apikey import SCOPES
@@ -64,6 +64,9 @@ class UploadForm(forms.Form):
         error_messages={"invalid": "Use a colour like #ffffff."},
     )
     sharpen = forms.BooleanField(label="Sharpen lightly what becomes much smaller", required=False)
+    max_bytes = forms.IntegerField(
+        label="Largest file, bytes", min_value=MIN_BYTES, max_value=2**31 - 1, required=False
+    )
     keep_copyright = forms.BooleanField(
         label="Keep copyright and creator in the pictures", required=False
     )

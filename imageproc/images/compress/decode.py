@@ -51,7 +51,7 @@ def decode(source: Source, recipe: Recipe) -> Picture:
     plain = is_plain(pixels, source.numbers)
     if (part.width, part.height) != upright:
         pixels = _cut(pixels, part.as_stored(turn, upright), source)
-    image = _resize(pixels, target[::-1] if sideways else target)
+    image = resized(pixels, target[::-1] if sideways else target)
     if turn > 1:
         # Turning reads in another order than the decoder writes.
         image = image.copy_memory().autorot()
@@ -104,7 +104,7 @@ def _shrink(size: tuple[int, int], target: tuple[int, int]) -> int:
     return next((shrink for shrink in (8, 4, 2) if factor >= shrink), 1)
 
 
-def _resize(image: Any, target: tuple[int, int]) -> Any:
+def resized(image: Any, target: tuple[int, int]) -> Any:
     """Lanczos3; with transparency, on premultiplied colours so that no hidden colour bleeds in."""
     if (image.width, image.height) == target:
         return image

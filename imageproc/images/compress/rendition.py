@@ -7,7 +7,7 @@ in any worker process, as long as its parent has not called it before forking (s
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imageproc import faults
 from imageproc.faults import Fault
@@ -16,6 +16,7 @@ from imageproc.images.compress.decode import Picture, decode
 from imageproc.images.compress.encode import encode
 from imageproc.images.compress.engine import vips
 from imageproc.images.compress.identify import Budget, RefusedError, Source, identify
+from imageproc.images.compress.limit import encode_within
 from imageproc.images.compress.origin import statement
 from imageproc.images.compress.strip import strip
 from imageproc.images.recipe import Recipe
@@ -53,7 +54,11 @@ def compress(data: bytes, recipe: Recipe, budget: Budget) -> Rendition | Fault:
     try:
         picture = decode(source, recipe)
         xmp = statement(source, keep_copyright=recipe.keep_copyright)
-        encoded = encode(picture.image, recipe, room, picture.seconds, xmp)
+        if recipe.max_bytes is None:
+            encoded = encode(picture.image, recipe, room, picture.seconds, xmp)
+        else:
+            image, encoded = encode_within(picture.image, recipe, room, picture.seconds, xmp)
+            picture = replace(picture, image=image)
     except RefusedError as failure:
         return _named(source.kind, data, failure.fault)
     except engine.Error as error:
