@@ -205,7 +205,7 @@ TABLE: dict[str, tuple[bool, str, str]] = {
     ),
     "delivery_died": (
         True,
-        "Sending this webhook stopped the worker again and again.",
+        "Sending this message stopped the worker again and again.",
         "Send it again once the cause is fixed.",
     ),
     "internal": (

@@ -88,7 +88,7 @@ def test_options_reach_the_request(desk: Page, service: Service, shop: Origin) -
     desk.set_input_files("#file", [file("webp.csv", sheet(shop, "/1.jpg"))])
     desk.get_by_text("Options", exact=True).click()
     desk.get_by_label("File format").select_option(label="WebP")
-    desk.get_by_label("Largest width, pixels").fill("200")
+    desk.get_by_label("Width, pixels").fill("200")
     desk.get_by_label("Webhook").fill("http://10.0.0.1/hook")
     desk.get_by_role("button", name="Start processing").click()
     expect(desk.locator("#start-error")).to_contain_text("The webhook's address")
