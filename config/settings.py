@@ -187,7 +187,8 @@ DATABASES: dict[str, Any] = {
 _SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 if _SQLITE:
     # SQLite gives its other files the permissions of the first.
-    if not (_database := Path(DATABASES["default"]["NAME"])).exists():
+    _database = Path(DATABASES["default"]["NAME"])
+    if _database.name != ":memory:" and not _database.exists():
         _database.touch(mode=0o600)
     # WAL: readers do not wait for the writer. BEGIN IMMEDIATE: a transaction that will write waits
     # for its turn at the start; a deferred one fails with "database is locked" half-way.

@@ -1,21 +1,19 @@
 """From an uploaded file to rows: ``upload`` is the only door in, ``ingest`` writes the rows."""
 
-from imageproc.intake.upload import (
-    RECIPE_OPTIONS,
+from imageproc.intake.inspection import (
     SHOWN_ERRORS,
-    Options,
-    Refused,
-    Upload,
-    accept,
     errors_of,
     inspect,
     invalid,
     is_accepted,
     kinds_of,
     notes_on,
-    obstacles,
     rehearse,
 )
+from imageproc.intake.obstacles import obstacles
+from imageproc.intake.options import RECIPE_OPTIONS, Options, Upload
+from imageproc.intake.refused import Refused
+from imageproc.intake.upload import accept
 
 __all__ = [
     "RECIPE_OPTIONS",
