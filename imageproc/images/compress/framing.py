@@ -16,8 +16,8 @@ from imageproc.images.compress.load import load, load_shrunk
 from imageproc.images.recipe import Recipe
 
 Size = tuple[int, int]
-# The longer side of the small copy: a border is found to a pixel in 1,000 or more.
-_SMALL_SIDE = 2000
+# The longer side of the small copy: a border is found to a pixel in 500 or more.
+_SMALL_SIDE = 1000
 # libvips looks for a border through a median of 3 x 3, so that single specks don't count.
 _MEDIAN = 3
 
