@@ -76,7 +76,7 @@ def _schema(hint: Any) -> Schema:
     if origin is Annotated:
         return {**_schema(args[0]), "description": args[1]}
     if origin is Literal:
-        return {"enum": list(args)}
+        return {"const": args[0]} if len(args) == 1 else {"enum": list(args)}
     if origin is list:
         return {"type": "array", "items": _schema(args[0])}
     if origin is dict:
