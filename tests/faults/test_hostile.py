@@ -24,7 +24,7 @@ def test_every_kind_ends_as_it_must(ground: Ground, ledger: Ledger) -> None:
     """The same hosts' images, beside sound ones; how fast is the long form's to say."""
     bad = attack(ground, 40)
     ground.upload(ground.good(40))
-    verdict = ground.finish(400)
+    verdict = ground.finish(900)
     ledger.close(verdict, hostile=len(bad), **facts(ground, bad))
 
 
