@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib import admin
-from unfold.decorators import display
 
-from imageproc.admin.base import STATUS_COLORS, OperatorAdmin, ago
+from imageproc.admin.deliveries import DeliveryListAdmin
 from imageproc.admin.operation import Operation, on_list, on_page
 from imageproc.models import DeliveryStatus, MailDelivery, ProcessingRequest
 from imageproc.requests import operations
@@ -24,14 +23,10 @@ RESEND = Operation(
 
 
 @admin.register(MailDelivery)
-class MailAdmin(OperatorAdmin):
+class MailAdmin(DeliveryListAdmin):
     list_display = ("subject", "state", "address", "attempts", "queued")
-    list_filter = ("status",)
-    linked_by = frozenset({"request__id__exact", "status__exact"})
-    search_fields = ("id",)
     search_ids: ClassVar = {"id": MailDelivery, "request_id": ProcessingRequest}
     search_help_text = "Id of the e-mail or its request"
-    raw_id_fields = ("request",)
     actions = (on_list(RESEND),)
     actions_detail = ("resend",)
     resend = on_page(RESEND)
@@ -42,11 +37,3 @@ class MailAdmin(OperatorAdmin):
 
     def describe(self, one: MailDelivery) -> str:
         return f"the e-mail to {one.address}"
-
-    @display(description="State", label=STATUS_COLORS)
-    def state(self, mail: MailDelivery) -> str:
-        return mail.status
-
-    @display(description="Queued")
-    def queued(self, mail: MailDelivery) -> str:
-        return ago(mail.created_at)

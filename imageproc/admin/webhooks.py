@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from imageproc.admin.base import STATUS_COLORS, OperatorAdmin, ago
+from imageproc.admin.deliveries import DeliveryListAdmin
 from imageproc.admin.operation import Operation, on_list, on_page
 from imageproc.models import (
     DeliveryStatus,
@@ -48,15 +48,11 @@ class AttemptInline(TabularInline):  # type: ignore[misc]
 
 
 @admin.register(WebhookDelivery)
-class DeliveryAdmin(OperatorAdmin):
+class DeliveryAdmin(DeliveryListAdmin):
     list_display = ("event", "state", "receiver", "attempts", "file", "queued")
     list_select_related = ("request",)
-    list_filter = ("status",)
-    linked_by = frozenset({"request__id__exact", "status__exact"})
-    search_fields = ("id",)
     search_ids: ClassVar = {"id": WebhookDelivery, "request_id": ProcessingRequest}
     search_help_text = "Id of the delivery or its request"
-    raw_id_fields = ("request",)
     actions = (on_list(REDELIVER),)
     actions_detail = ("redeliver",)
     redeliver = on_page(REDELIVER)
@@ -73,10 +69,6 @@ class DeliveryAdmin(OperatorAdmin):
     def describe(self, one: WebhookDelivery) -> str:
         return f"{one.event} of {one.request.file_name} to {self.receiver(one)}"
 
-    @display(description="State", label=STATUS_COLORS)
-    def state(self, delivery: WebhookDelivery) -> str:
-        return delivery.status
-
     @display(description="Receiver")
     def receiver(self, delivery: WebhookDelivery) -> str:
         """The host only: a path or a query may be a secret of the receiver."""
@@ -92,7 +84,3 @@ class DeliveryAdmin(OperatorAdmin):
     @display(description="Request")
     def file(self, delivery: WebhookDelivery) -> str:
         return delivery.request.file_name
-
-    @display(description="Queued")
-    def queued(self, delivery: WebhookDelivery) -> str:
-        return ago(delivery.created_at)
