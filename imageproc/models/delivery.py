@@ -23,7 +23,8 @@ class DeliveryStatus(models.TextChoices):
 
 
 class DeliveryQuerySet(models.QuerySet[Row]):
-    """Each change is one conditional UPDATE; False means that nothing was written."""
+    """Each change is one conditional UPDATE; False means that nothing was written. ``facts``: other
+    fields that it writes."""
 
     def due(self) -> Self:
         """Deliveries to be sent now: waiting ones, and those whose sender died."""
@@ -46,15 +47,16 @@ class DeliveryQuerySet(models.QuerySet[Row]):
     def delivered(self, delivery_id: UUID, lease_id: UUID) -> bool:
         return self._end(delivery_id, lease_id, DeliveryStatus.DELIVERED)
 
-    def failed(self, delivery_id: UUID, lease_id: UUID) -> bool:
-        return self._end(delivery_id, lease_id, DeliveryStatus.FAILED)
+    def failed(self, delivery_id: UUID, lease_id: UUID, **facts: str) -> bool:
+        return self._end(delivery_id, lease_id, DeliveryStatus.FAILED, **facts)
 
-    def postpone(self, delivery_id: UUID, lease_id: UUID, seconds: float) -> bool:
-        postponed = self.held(delivery_id, lease_id).update(
+    def postpone(self, delivery_id: UUID, lease_id: UUID, seconds: float, **facts: str) -> bool:
+        postponed = self._held(delivery_id, lease_id).update(
             status=DeliveryStatus.PENDING,
             lease_id=None,
             lease_until=None,
             next_attempt_at=Now() + timedelta(seconds=seconds),
+            **facts,
         )
         return postponed == 1
 
@@ -65,13 +67,14 @@ class DeliveryQuerySet(models.QuerySet[Row]):
         due = {"status": DeliveryStatus.PENDING, "attempts": 0, "next_attempt_at": Now()}
         return idle.update(**due, finished_at=None) == 1
 
-    def held(self, delivery_id: UUID, lease_id: UUID) -> Self:
+    def _held(self, delivery_id: UUID, lease_id: UUID) -> Self:
         """The fence: a sender whose lease another has taken matches no row here."""
         return self.filter(pk=delivery_id, status=DeliveryStatus.SENDING, lease_id=lease_id)
 
-    def _end(self, delivery_id: UUID, lease_id: UUID, status: DeliveryStatus) -> bool:
-        held = self.held(delivery_id, lease_id)
-        ended = held.update(status=status, lease_id=None, lease_until=None, finished_at=Now())
+    def _end(self, delivery_id: UUID, lease_id: UUID, status: DeliveryStatus, **facts: str) -> bool:
+        ended = self._held(delivery_id, lease_id).update(
+            status=status, lease_id=None, lease_until=None, finished_at=Now(), **facts
+        )
         return ended == 1
 
 

@@ -56,7 +56,7 @@ def send(mail_id: UUID) -> bool:
         return False
     mail = MailDelivery.objects.get(id=mail_id)
     if mail.attempts > len(SCHEDULE) + 1:
-        _fail(mail, lease_id, DELIVERY_DIED.sentence)
+        MailDelivery.objects.failed(mail.id, lease_id, error=DELIVERY_DIED.sentence)
         return False
     try:
         _hand_over(mail)
@@ -79,18 +79,12 @@ def _hand_over(mail: MailDelivery) -> None:
 def _settle_failure(mail: MailDelivery, lease_id: UUID, error: Exception) -> None:
     log.warning("an e-mail was not accepted: %s", error, extra={"mail": str(mail.id)})
     if _is_final(error) or mail.attempts > len(SCHEDULE):
-        _fail(mail, lease_id, _sentence(error))
+        MailDelivery.objects.failed(mail.id, lease_id, error=_sentence(error))
         return
     wait = wait_after(mail.attempts)
-    MailDelivery.objects.held(mail.id, lease_id).update(error=_sentence(error))
-    MailDelivery.objects.postpone(mail.id, lease_id, wait)
+    MailDelivery.objects.postpone(mail.id, lease_id, wait, error=_sentence(error))
     if isinstance(error, OSError) and not isinstance(error, SMTPException):
         MailDelivery.objects.hold_back(wait)
-
-
-def _fail(mail: MailDelivery, lease_id: UUID, sentence: str) -> None:
-    MailDelivery.objects.held(mail.id, lease_id).update(error=sentence)
-    MailDelivery.objects.failed(mail.id, lease_id)
 
 
 def _is_final(error: Exception) -> bool:
